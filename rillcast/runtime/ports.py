@@ -102,9 +102,9 @@ class KeyValue(Protocol):
         """Write `value`, whatever was there before. Returns the revision of the write."""
         ...
 
-    async def delete(self, key: str, revision: int | None = None) -> bool:
-        """Delete the entry; one that is not there counts as deleted. False when a `revision` is given that is no longer
-        the current one: then nothing was deleted."""
+    async def delete(self, key: str, revision: int | None = None) -> int | None:
+        """Delete the entry. The revision of the deletion; 0 when there was nothing to delete. None when a `revision` is
+        given that is no longer the current one: then nothing was deleted."""
         ...
 
     async def entries(self) -> list[Entry]:

@@ -71,15 +71,14 @@ class FakeKeyValue:
         self._reach(key)
         return self._write(key, value)
 
-    async def delete(self, key: str, revision: int | None = None) -> bool:
+    async def delete(self, key: str, revision: int | None = None) -> int | None:
         """See `KeyValue.delete`."""
         self._reach(key)
         current = self._current(key)
         if revision is not None and not self._is_current(key, revision):
-            return False
-        if current is not None and current.value is not None:
-            self._write(key, None)
-        return True
+            return None
+        gone = current is None or current.value is None
+        return 0 if gone and revision is None else self._write(key, None)
 
     async def entries(self) -> list[Entry]:
         """See `KeyValue.entries`."""

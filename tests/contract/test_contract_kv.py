@@ -69,14 +69,15 @@ async def test_an_update_of_a_missing_key_is_refused(bucket: KeyValue) -> None:
 async def test_a_delete_needs_the_current_revision_if_one_is_given(bucket: KeyValue) -> None:
     first = await bucket.put("key", b"one")
     second = await bucket.put("key", b"two")
-    assert await bucket.delete("key", first) is False
-    assert await bucket.delete("key", second) is True
+    assert await bucket.delete("key", first) is None
+    third = await bucket.delete("key", second)
+    assert third is not None and third > second
     assert await bucket.get("key") is None
-    assert await bucket.delete("key") is True
+    assert await bucket.delete("key") == 0
 
 
 async def test_deleting_what_is_not_there_succeeds(bucket: KeyValue) -> None:
-    assert await bucket.delete("missing") is True
+    assert await bucket.delete("missing") == 0
 
 
 async def test_a_deleted_key_can_be_created_again_with_a_higher_revision(bucket: KeyValue) -> None:

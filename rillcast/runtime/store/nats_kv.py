@@ -119,15 +119,15 @@ class NatsKeyValue:
             raise self._store.unavailable("the write was refused")
         return revision
 
-    async def delete(self, key: str, revision: int | None = None) -> bool:
+    async def delete(self, key: str, revision: int | None = None) -> int | None:
         """See `KeyValue.delete`."""
 
-        async def delete() -> bool:
+        async def delete() -> int | None:
             if revision is None:
                 present = await self._read(key)
                 if present is None or present.value is None:
-                    return True
-            return await self._write(key, b"", revision, {"KV-Operation": "DEL"}) is not None
+                    return 0
+            return await self._write(key, b"", revision, {"KV-Operation": "DEL"})
 
         check_key(key)
         return await self._run("delete", delete)

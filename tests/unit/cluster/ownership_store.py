@@ -57,7 +57,7 @@ class Store(FakeKeyValue):
     async def update(self, key: str, value: bytes, revision: int) -> int | None:
         return await self._answered(await super().update(key, value, revision))
 
-    async def delete(self, key: str, revision: int | None = None) -> bool:
+    async def delete(self, key: str, revision: int | None = None) -> int | None:
         return await self._answered(await super().delete(key, revision))
 
     def interrupt(self) -> None:

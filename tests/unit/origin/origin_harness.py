@@ -71,7 +71,7 @@ class Store(FakeKeyValue):
         await self._take_time()
         return written
 
-    async def delete(self, key: str, revision: int | None = None) -> bool:
+    async def delete(self, key: str, revision: int | None = None) -> int | None:
         gone = await super().delete(key, revision)
         await self._take_time()
         return gone

@@ -231,9 +231,9 @@ def test_nobody_tries_for_ever() -> None:
             self.tries += 1
             return None
 
-        async def delete(self, key: str, revision: int | None = None) -> bool:
+        async def delete(self, key: str, revision: int | None = None) -> int | None:
             self.tries += 1
-            return False
+            return None
 
     async def in_vain() -> None:
         contested = Contested()

@@ -36,9 +36,6 @@ class AppCatalog:
         self._stored = StoredApps()
         self._deleted: set[AppName] = set()
         """Of the apps that were there from the start."""
-        self._deleted_here: dict[AppName, int] = {}
-        """By the revision up to which what the store tells of an app is older than its deletion, until that is heard
-        from the store."""
 
     def settings(self, app: AppName) -> AppSettings | None:
         """The settings that hold for an app now; None when there is no such app."""
@@ -69,13 +66,10 @@ class AppCatalog:
     def apply(self, entry: Entry) -> bool:
         """Take a change of the bucket in. False when it is no app settings: then what was known stays."""
         app, deleted = AppName(entry.key), entry.value in (None, DELETED)
-        if not deleted and entry.revision <= self._deleted_here.get(app, -1):
-            return True
         try:
             self._stored.apply(entry.key, None if deleted else entry.value)
         except StoredRefused:
             return False
-        self._deleted_here.pop(app, None)
         if entry.value == DELETED and app in self._defaults and app not in self._given:
             self._deleted.add(app)
         else:
@@ -86,12 +80,6 @@ class AppCatalog:
         elif app in self._pins:
             self._pinned[app] = self.pinned(app, stored)
         return True
-
-    def deleted(self, entry: Entry) -> None:
-        """This instance has deleted an app, of which the store may yet tell what was before. `entry`: what the store
-        has of it now; its revision is that of the last write that is known."""
-        self.apply(entry)
-        self._deleted_here[AppName(entry.key)] = entry.revision
 
 
 def merged(current: AppSettings, patch: Patch[AppSettings]) -> AppSettings:

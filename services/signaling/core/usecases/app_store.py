@@ -89,17 +89,11 @@ class AppStore:
         if app in self._catalog.given():
             raise ProtectionRefused(f"{app}: it is in RILLCAST_SIGNALING_APPS_FILE; take it out there")
         if self._catalog.from_the_start(app):
-            written = await self._changes.change(app, lambda value: None if value == DELETED else DELETED)
-            gone = written
+            gone = await self._changes.change(app, lambda value: None if value == DELETED else DELETED)
         else:
-            was = await self._changes.delete(app)
-            gone = None if was is None else Entry(app, None, was.revision)
-        if gone is None:
-            return False
-        there = self._catalog.settings(app) is not None
-        self._catalog.deleted(gone)
-        self._tell(app, there=there)
-        return True
+            gone = await self._changes.delete(app)
+        self._entries.own(gone)
+        return gone is not None
 
     async def change(self, app: AppName, patch: Patch[AppSettings]) -> None:
         """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""

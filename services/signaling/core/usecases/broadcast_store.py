@@ -21,6 +21,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog, changed_broadcast
 from services.signaling.core.domain.subtrack_seats import with_seats_of
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.key_changes import RETRY_AFTER_S, KeyChanges
 from services.signaling.core.usecases.subtrack_admission import NeedsSeat, SubtrackAdmission
 
@@ -44,7 +45,8 @@ class BroadcastStore:
         self._loaded_upto = 0
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the broadcast is being changed by others")
-        self._subtracks = SubtrackAdmission(self._changes, catalog, self._apply, wall_clock)
+        self._entries = ToldUpto(self._apply)
+        self._subtracks = SubtrackAdmission(self._changes, catalog, self._entries.own, wall_clock)
 
     async def load(self) -> None:
         """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""
@@ -76,7 +78,7 @@ class BroadcastStore:
             if revision is None:
                 return False
             seat.written = revision
-            self._apply(Entry(key, value, revision))
+            self._entries.own(Entry(key, value, revision))
         return True
 
     async def change(self, app: AppName, stream: StreamId, patch: Patch[KeptBroadcast], *, live: bool) -> bool:
@@ -127,7 +129,7 @@ class BroadcastStore:
             entry = await self._changes.change(stream_key(app, stream), changed)
             if entry is not None:
                 seat.written = entry.revision
-                self._apply(entry)
+            self._entries.own(entry)
             return entry is not None
 
     async def delete_all(self, app: AppName, streams: Sequence[StreamId]) -> None:
@@ -139,8 +141,9 @@ class BroadcastStore:
             for stream in left:
                 key = stream_key(app, stream)
                 revision = self._catalog.revision(key)
-                if revision is not None and await self._bucket.delete(key, revision):
-                    self._apply(Entry(key, None, revision))
+                deleted = None if revision is None else await self._bucket.delete(key, revision)
+                if deleted is not None:
+                    self._entries.own(Entry(key, None, deleted))
                 else:
                     await self.delete(app, stream)
 
@@ -154,8 +157,7 @@ class BroadcastStore:
     async def delete(self, app: AppName, stream: StreamId) -> bool:
         """Forget what was set. False when nothing was, or another caller did it. Raises `RillcastError`."""
         deleted = await self._changes.delete(stream_key(app, stream))
-        if deleted is not None:
-            self._apply(Entry(deleted.key, None, deleted.revision))
+        self._entries.own(deleted)
         return deleted is not None
 
     def _check_room(self) -> None:
@@ -173,7 +175,7 @@ class BroadcastStore:
         return record
 
     def _hear(self, entry: Entry) -> None:
-        self._apply(entry)
+        self._entries.told(entry)
         self._subtracks.told(entry.revision)
 
     def _apply(self, entry: Entry) -> None:

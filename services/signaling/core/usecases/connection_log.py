@@ -24,6 +24,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.holds import Alive, over
 from services.signaling.core.domain.record_index import RecordIndex
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.ports import Apps
 from services.signaling.core.usecases.grants import Held
 from services.signaling.core.usecases.key_changes import KeyChanges
@@ -63,11 +64,12 @@ class ConnectionLog:
         self._tasks = tasks
         self._changes = KeyChanges(bucket, busy="the connections of the subscriber are being changed by others")
         self._index: RecordIndex[ConnectionsRecord] = RecordIndex()
+        self._entries = ToldUpto(self._apply)
         self._averages: dict[SessionId, _Average] = {}
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_CONNECTIONS)
+        await follow(self._bucket, self._entries.told, name=BUCKET_CONNECTIONS)
 
     # ---- asking
 
@@ -186,9 +188,7 @@ class ConnectionLog:
             after = change(present) if present is not None else None
             return msgspec.json.encode(after) if after is not None else None
 
-        entry = await self._changes.change(key, changed)
-        if entry is not None:
-            self._apply(entry)
+        self._entries.own(await self._changes.change(key, changed))
 
     def _apply(self, entry: Entry) -> None:
         record = _usable(entry.value)

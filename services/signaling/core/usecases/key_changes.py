@@ -70,16 +70,17 @@ class KeyChanges:
         raise self._refused(NoTurn.CONTENDED)
 
     async def delete(self, key: str) -> Entry | None:
-        """Delete the key and return what it was. None when there was nothing: of several callers, at any instance, only
-        one is told that it deleted."""
+        """Delete the key and return the deletion. None when there was nothing: of several callers, at any instance,
+        only one is told that it deleted."""
         async with self._turn(key):
             for pause_s in self._pauses():
                 await asyncio.sleep(pause_s)
                 present = await self._bucket.get(key)
                 if present is None or present.value is None:
                     return None
-                if await self._bucket.delete(key, present.revision):
-                    return present
+                revision = await self._bucket.delete(key, present.revision)
+                if revision is not None:
+                    return Entry(key, None, revision)
         raise self._refused(NoTurn.CONTENDED)
 
     async def _write(self, key: str, value: bytes, present: Entry | None) -> int | None:

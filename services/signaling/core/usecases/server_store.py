@@ -55,8 +55,7 @@ class ServerStore:
         """Write a note about a node; an empty one takes it away. `known`: the nodes that there are. Raises
         `RillcastError`: HIGH_RESOURCE_USAGE when all of them have notes, and there are too many."""
         if not text:
-            await self._changes.delete(note_key(node))
-            self._notes.pop(node, None)
+            self._entries.own(await self._changes.delete(note_key(node)))
             return
         if node not in self._notes and len(self._notes) >= MOST_NOTES:
             await self._make_room(known)
@@ -74,8 +73,8 @@ class ServerStore:
         gone = next((node for node in self._notes if node not in known), None)
         if gone is None:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"there are notes about {MOST_NOTES} nodes already")
-        await self._changes.delete(note_key(gone))
-        self._notes.pop(gone, None)
+        self._entries.own(await self._changes.delete(note_key(gone)))
+        self._notes.pop(gone, None)  # though somebody else has deleted it, or nobody has written it
 
     def _apply(self, entry: Entry) -> None:
         try:

@@ -20,6 +20,7 @@ from services.signaling import metrics
 from services.signaling.core.domain.holds import Alive, Taken, over, release_connection, take_connection
 from services.signaling.core.domain.record_index import RecordIndex
 from services.signaling.core.domain.tokens import digest
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
@@ -45,6 +46,7 @@ class SubscriberStore:
         self._loaded_upto = 0
         self._changes = KeyChanges(bucket, busy="the subscriber is being changed by others")
         self._index: RecordIndex[SubscriberRecord] = RecordIndex()
+        self._entries = ToldUpto(self._apply)
         self._on_change: list[Callable[[SubscriberRecord], None]] = []
 
     def on_change(self, listener: Callable[[SubscriberRecord], None]) -> None:
@@ -60,7 +62,7 @@ class SubscriberStore:
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_SUBSCRIBERS, after=self._loaded_upto)
+        await follow(self._bucket, self._entries.told, name=BUCKET_SUBSCRIBERS, after=self._loaded_upto)
 
     # ---- asking
 
@@ -190,13 +192,13 @@ class SubscriberStore:
         record = _usable(entry.value) if entry is not None else None
         if entry is None or (record is not None and not _is_done(record, now_ms)):
             return
-        if await self._bucket.delete(key, entry.revision):
-            self._apply(Entry(key, None, entry.revision))
+        deleted = await self._bucket.delete(key, entry.revision)
+        if deleted is not None:
+            self._entries.own(Entry(key, None, deleted))
 
     async def _forget(self, key: str) -> bool:
         deleted = await self._changes.delete(key)
-        if deleted is not None:
-            self._apply(Entry(key, None, deleted.revision))
+        self._entries.own(deleted)
         return deleted is not None
 
     async def _change(self, key: str, change: Change) -> SubscriberRecord | None:
@@ -207,7 +209,7 @@ class SubscriberStore:
         entry = await self._changes.change(key, changed)
         if entry is None:
             return None
-        self._apply(entry)
+        self._entries.own(entry)
         return _usable(entry.value)
 
     def _apply(self, entry: Entry) -> None:

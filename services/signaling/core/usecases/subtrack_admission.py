@@ -56,13 +56,13 @@ class SubtrackAdmission:
         self,
         changes: KeyChanges,
         catalog: BroadcastCatalog,
-        apply: Callable[[Entry], None],
+        own: Callable[[Entry | None], None],
         wall_clock: Callable[[], float],
     ) -> None:
-        """`apply`: takes in what was written here. `wall_clock`: Unix time."""
+        """`own`: takes in what was written here. `wall_clock`: Unix time."""
         self._changes = changes
         self._catalog = catalog
-        self._apply = apply
+        self._own = own
         self._wall_clock = wall_clock
         self._told = 0
         self._news: asyncio.Event | None = None
@@ -127,8 +127,7 @@ class SubtrackAdmission:
             log.info("A seat of a subtrack can't be given back right now, and lapses", reason=error.message)
 
     def _written(self, entry: Entry | None) -> bool:
-        if entry is not None:
-            self._apply(entry)
+        self._own(entry)
         return entry is not None
 
     async def _wait_for(self, upto: int) -> None:

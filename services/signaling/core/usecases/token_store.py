@@ -21,6 +21,7 @@ from services.signaling import metrics
 from services.signaling.core.domain.holds import Alive, Taken, release_token, take_token, token_is_done
 from services.signaling.core.domain.record_index import RecordIndex
 from services.signaling.core.domain.tokens import digest
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
@@ -44,10 +45,11 @@ class TokenStore:
         self._bucket = bucket
         self._changes = KeyChanges(bucket, busy="the token is being used by others")
         self._index: RecordIndex[TokenRecord] = RecordIndex()
+        self._entries = ToldUpto(self._apply)
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled, for lists and for what is to be forgotten."""
-        await follow(self._bucket, self._apply, name=BUCKET_TOKENS)
+        await follow(self._bucket, self._entries.told, name=BUCKET_TOKENS)
 
     # ---- by operators
 
@@ -67,7 +69,7 @@ class TokenStore:
         key, value = token_key(app, record.token_id), msgspec.json.encode(record)
         revision = await self._bucket.create(key, value)
         assert revision is not None, "192 random bits came twice"
-        self._apply(Entry(key, value, revision))
+        self._entries.own(Entry(key, value, revision))
         return record
 
     async def find(self, app: AppName, token_id: str) -> TokenRecord | None:
@@ -132,13 +134,12 @@ class TokenStore:
         record = _record(entry.value) if entry is not None else None
         if entry is None or (record is not None and not token_is_done(record, now_ms)):
             return
-        if await self._bucket.delete(key, entry.revision):
-            self._apply(Entry(key, None, entry.revision))
+        deleted = await self._bucket.delete(key, entry.revision)
+        if deleted is not None:
+            self._entries.own(Entry(key, None, deleted))
 
     async def _forget(self, key: str) -> None:
-        deleted = await self._changes.delete(key)
-        if deleted is not None:
-            self._apply(Entry(key, None, deleted.revision))
+        self._entries.own(await self._changes.delete(key))
 
     # ---- parts
 
@@ -151,9 +152,7 @@ class TokenStore:
         await self._change(key, changed)
 
     async def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        entry = await self._changes.change(key, change)
-        if entry is not None:
-            self._apply(entry)
+        self._entries.own(await self._changes.change(key, change))
 
     def _apply(self, entry: Entry) -> None:
         record = _record(entry.value)

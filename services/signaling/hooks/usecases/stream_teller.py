@@ -23,6 +23,7 @@ from rillcast.contracts.subjects import BUCKET_TOLD_STREAMS
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.ports import Broadcasts
 from services.signaling.hooks.domain.hook_body import Action, hook_fields
 from services.signaling.hooks.usecases.outbox import Outbox
@@ -63,6 +64,7 @@ class StreamTeller:
         self._is_first = is_first
         self._wall_clock = wall_clock
         self._known: dict[str, tuple[ToldStream, int]] = {}
+        self._entries = ToldUpto(self._apply)
         self._gone: dict[str, str] = {}
         """Streams that were gone for a moment at least, with the mark of the life that is over."""
         self._due: set[str] = set()
@@ -89,7 +91,7 @@ class StreamTeller:
     async def run(self, all_live: Callable[[], list[str]]) -> NoReturn:
         """Until cancelled. `all_live`: the keys of all streams that somebody publishes."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(self._told, self._apply, name=BUCKET_TOLD_STREAMS))
+            tasks.create_task(follow(self._told, self._entries.told, name=BUCKET_TOLD_STREAMS))
             tasks.create_task(self._tell(all_live))
         raise AssertionError("it ends by being cancelled")
 
@@ -137,8 +139,9 @@ class StreamTeller:
             revision = written
         if told.ended_at_ms:
             await self._outbox.put(self._hook(told, Action.ENDED, told.ended_at_ms), about=key)
-        if await self._told.delete(key, revision):
-            self._apply(Entry(key, None, revision))
+        deleted = await self._told.delete(key, revision)
+        if deleted is not None:
+            self._entries.own(Entry(key, None, deleted))
 
     async def _start(self, key: str, live: LiveStream) -> None:
         known = self._known.get(key)
@@ -148,7 +151,7 @@ class StreamTeller:
             created = await self._told.create(key, value)
             if created is None:
                 return  # somebody else does it
-            self._apply(Entry(key, value, created))
+            self._entries.own(Entry(key, value, created))
             known = (told, created)
         told, revision = known
         if not told.told:
@@ -203,7 +206,7 @@ class StreamTeller:
         value = msgspec.json.encode(told)
         written = await self._told.update(key, value, revision)
         if written is not None:
-            self._apply(Entry(key, value, written))
+            self._entries.own(Entry(key, value, written))
         return written
 
     def _apply(self, entry: Entry) -> None:

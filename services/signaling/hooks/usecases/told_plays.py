@@ -19,6 +19,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.holds import Alive, over
 from services.signaling.core.domain.record_index import RecordIndex
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.grants import Held
 from services.signaling.core.usecases.key_changes import KeyChanges
 from services.signaling.hooks.domain.hook_body import Action, hook_fields
@@ -39,10 +40,11 @@ class ToldPlays:
         self._tasks = tasks
         self._changes = KeyChanges(bucket, busy="what webhooks know of a viewer is being changed by others")
         self._index: RecordIndex[ToldPlay] = RecordIndex()
+        self._entries = ToldUpto(self._apply)
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_TOLD_PLAYS)
+        await follow(self._bucket, self._entries.told, name=BUCKET_TOLD_PLAYS)
 
     def keep(self, held: Held) -> bool:
         """Tell of its end whatever happens. False where no more are kept."""
@@ -88,9 +90,7 @@ class ToldPlays:
             fields=fields,
         )
         await self._outbox.put(hook, about=play.mark)
-        deleted = await self._changes.delete(key)
-        if deleted is not None:
-            self._apply(Entry(key, None, deleted.revision))
+        self._entries.own(await self._changes.delete(key))
 
     async def sweep(self, alive: Alive, now_ms: int) -> None:
         """Tell the ends of those whose instances are gone."""
@@ -105,8 +105,7 @@ class ToldPlays:
             metrics.CONNECTIONS_DROPPED.inc()
             log.info("The store does not take in that a viewer came", app=play.app, reason=error.loggable)
         else:
-            if entry is not None:
-                self._apply(entry)
+            self._entries.own(entry)
 
     def _apply(self, entry: Entry) -> None:
         self._index.put(entry.key, _usable(entry.value), entry.revision)
