@@ -145,6 +145,8 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.signaling_reserve(ANY), {_SIGNALING}, {_SIGNALING}),
         (subjects.signaling_reservation_arrived(ANY), {_SIGNALING}, {_SIGNALING}),
         (subjects.signaling_reservation_over(ANY), {_SIGNALING}, {_SIGNALING}),
+        (subjects.SIGNALING_PASSWORD_TRIED, {_SIGNALING}, {_SIGNALING}),
+        (subjects.SIGNALING_CODE_WRONG, {_SIGNALING}, {_SIGNALING}),
         (subjects.LICENSE_STATUS, {_SIGNALING, _TOOLS}, {_LICENSE}),
         (subjects.LICENSE_CHECK, {_SIGNALING, _TOOLS}, {_LICENSE}),
         (subjects.LICENSE_USAGE, {_SIGNALING, _TOOLS}, {_LICENSE}),

@@ -139,6 +139,12 @@ def signaling_reservation_over(node: NodeId) -> str:
     return f"{PREFIX}.signaling.reservation_over.{node}"
 
 
+SIGNALING_PASSWORD_TRIED = f"{PREFIX}.signaling.password_tried"
+"""`messages.PasswordTried`, an event from one instance to all others, so that tries at all of them count together."""
+SIGNALING_CODE_WRONG = f"{PREFIX}.signaling.code_wrong"
+"""`messages.CodeWrong`, likewise."""
+
+
 # --- license
 def license_acquire(kind: NodeKind) -> str:
     """`messages.SeatRequest` → `messages.SeatAnswer`; queue group ``license``. The kind is that of the node that

@@ -154,6 +154,19 @@ class EndReason(StrEnum):
         return cls.OTHER
 
 
+class TryStep(StrEnum):
+    """What becomes of a try of a password."""
+
+    BEGUN = "begun"
+    """It is about to be looked at, and counts."""
+    WRONG = "wrong"
+    """It was the wrong password."""
+    RIGHT = "right"
+    """It was the right one, so it does not count, and former ones are forgiven."""
+    UNDONE = "undone"
+    """It came to no answer, so it does not count."""
+
+
 class LicenseState(StrEnum):
     """Whether a license holds."""
 

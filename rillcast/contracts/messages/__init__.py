@@ -17,6 +17,7 @@ from rillcast.contracts.messages.admission import (
 )
 from rillcast.contracts.messages.associations import AssociationAnswer, AssociationRequest, FormerSession
 from rillcast.contracts.messages.drains import DrainCount, DrainProgress, DrainRequest
+from rillcast.contracts.messages.guesses import CodeWrong, PasswordTried
 from rillcast.contracts.messages.license import (
     LicenseCheck,
     LicenseInstall,
@@ -82,6 +83,7 @@ __all__ = [
     "CarriedStream",
     "CloseAnswer",
     "CloseRequest",
+    "CodeWrong",
     "DescribeRequest",
     "DrainCount",
     "DrainProgress",
@@ -105,6 +107,7 @@ __all__ = [
     "NodeReport",
     "NodeSilent",
     "NodeVouched",
+    "PasswordTried",
     "PlayRequest",
     "PlaySubscription",
     "PublishRequest",

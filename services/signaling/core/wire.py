@@ -23,6 +23,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.errors import StartError
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.bus_admission import BusAdmission
+from services.signaling.core.adapters.bus_guesses import BusGuesses
 from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
 from services.signaling.core.adapters.bus_reservations import BusReservations
@@ -208,20 +209,14 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
 
 
 def _reservations(
-    host: Host,
-    limits: Limits,
-    instances: BusReservations,
-    nodes: BusMediaNodes,
-    *,
-    apps: AppCatalog,
-    tasks: BackgroundTasks,
+    host: Host, limits: Limits, bus: BusReservations, nodes: BusMediaNodes, *, apps: AppCatalog, tasks: BackgroundTasks
 ) -> LimitReservations:
     return LimitReservations(
         host.info.node,
         limits,
         apps=apps,
         reports=host.directory,
-        instances=instances,
+        instances=bus,
         sessions=nodes,
         tasks=tasks,
         clock=asyncio.get_running_loop().time,
@@ -251,13 +246,14 @@ class _Access(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: SubscriberStore
     connections: ConnectionLog
     grants: Grants
+    codes: SubscriberCodes
     webhook: HttpWebhook
 
     def asking(self, clock: Callable[[], float]) -> tuple[AskingCheck, ...]:
         """The checks that ask somebody, the cheapest first. `clock`: monotonic seconds."""
         return (
             OneTimeTokens(self.tokens, self.grants),
-            SubscriberCodes(self.subscribers, self.grants, clock),
+            self.codes,
             WebhookLock(self.webhook, clock),
         )
 
@@ -290,11 +286,15 @@ async def _access(
     connections = ConnectionLog(bucket, apps, lambda node: address_of(host.directory.all(), node), tasks)
     grants.add_ledger(connections)
     grants.on_connected(connections.connected)
+    guesses = BusGuesses(host.bus, host.info.node, tasks)
+    codes = SubscriberCodes(subscribers, grants, asyncio.get_running_loop().time, guesses.tell)
+    await guesses.start(codes.heard)
     return _Access(
         tokens=tokens,
         subscribers=subscribers,
         connections=connections,
         grants=grants,
+        codes=codes,
         webhook=HttpWebhook(parse_networks(settings.webhook_refused_cidr)),
     )
 

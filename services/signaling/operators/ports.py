@@ -7,6 +7,8 @@ from typing import Protocol
 import jwt
 import msgspec
 
+from rillcast.contracts.words import TryStep
+
 
 class Asker(msgspec.Struct, frozen=True):
     """For whom a hash is made."""
@@ -30,6 +32,14 @@ class PasswordHashes(Protocol):
     async def matches(self, hash: str | None, password: str, asker: Asker) -> bool:
         """Whether it is the hash of the password; None takes as long and is not. Raises `TooOften`, also when a place
         that was given is lost to somebody else."""
+        ...
+
+
+class OtherInstances(Protocol):
+    """The other signaling instances, where passwords are tried as well."""
+
+    async def tell(self, account: str, address: str, step: TryStep) -> None:
+        """Tell them of a try of a password, `account` by its key. Nobody waits for them, and nothing is said twice."""
         ...
 
 

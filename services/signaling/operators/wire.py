@@ -17,6 +17,7 @@ from services.signaling.config import SignalingSettings
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.adapters.argon2_hashes import Argon2Hashes
+from services.signaling.operators.adapters.bus_tries import BusTries
 from services.signaling.operators.adapters.http_credentials import Arrival
 from services.signaling.operators.adapters.jwks_keys import JwksKeys
 from services.signaling.operators.adapters.private_file import check_writable, write_private
@@ -62,10 +63,13 @@ async def wire(core: Core, key: bytes) -> Operators:
     )
     if settings.local_token_path:
         write_private(settings.local_token_path, local_token, "RILLCAST_SIGNALING_LOCAL_TOKEN_PATH")
+    others = BusTries(core.host.bus, core.host.info.node)
+    sign_in = SignIn(accounts, hashes, cookies, lifetime_s=settings.session_lifetime_s, now_s=time.time, others=others)
+    await others.start(sign_in.heard)
     return Operators(
         accounts=accounts,
         hashes=hashes,
-        sign_in=SignIn(accounts, hashes, cookies, lifetime_s=settings.session_lifetime_s, now_s=time.time),
+        sign_in=sign_in,
         doorkeeper=Doorkeeper(
             accounts, cookies, core.apps, keys, server_jwt(settings), local_token=local_token, now_s=time.time
         ),

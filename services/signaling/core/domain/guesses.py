@@ -1,4 +1,5 @@
-"""Wrong codes of subscribers, at one signaling instance: who may not try another one for a while.
+"""Wrong codes of subscribers: who may not try another one for a while. Each signaling instance counts those that were
+shown to it, and those of which the others tell.
 
 Three counts are kept. One is of a subscriber from an address, so that guessing locks only the guesser out. One is of an
 address over all subscribers. One is of a subscriber over all addresses, so that many addresses together do not get more

@@ -56,9 +56,11 @@ class OneTimeTokens:
 
 
 class Guesses:
-    """Wrong codes at this instance; see `guesses`."""
+    """Wrong codes; see `guesses`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[guesses.Guesser], None]) -> None:
+        """`tell`: called with each that was wrong here. It must not block."""
+        self._tell = tell
         self._guesses = guesses.Guesses()
 
     def check(self, applicant: Applicant, now_s: float) -> None:
@@ -71,7 +73,13 @@ class Guesses:
 
     def wrong(self, applicant: Applicant, now_s: float) -> None:
         """A code was wrong."""
-        self._guesses.wrong(_guesser(applicant), now_s)
+        guesser = _guesser(applicant)
+        self._guesses.wrong(guesser, now_s)
+        self._tell(guesser)
+
+    def heard(self, guesser: guesses.Guesser, now_s: float) -> None:
+        """A code was wrong at another instance."""
+        self._guesses.wrong(guesser, now_s)
 
     def right(self, applicant: Applicant) -> None:
         """A code was right. Others from this address, and for this subscriber from elsewhere, are guessed on."""
@@ -81,12 +89,22 @@ class Guesses:
 class SubscriberCodes:
     """Time-based codes of subscribers, registered or not. One per signaling instance."""
 
-    def __init__(self, store: SubscriberStore, grants: Grants, clock: Callable[[], float]) -> None:
-        """`clock`: monotonic seconds."""
+    def __init__(
+        self,
+        store: SubscriberStore,
+        grants: Grants,
+        clock: Callable[[], float],
+        tell: Callable[[guesses.Guesser], None] = lambda _: None,
+    ) -> None:
+        """`clock`: monotonic seconds. `tell`: tells the other instances of a wrong code. It must not block."""
         self._store = store
         self._grants = grants
         self._clock = clock
-        self._guesses = Guesses()
+        self._guesses = Guesses(tell)
+
+    def heard(self, guesser: guesses.Guesser) -> None:
+        """A code was wrong at another instance."""
+        self._guesses.heard(guesser, self._clock())
 
     def applies(self, applicant: Applicant, settings: AppSettings) -> bool:
         """Whether the app asks for a code."""

@@ -16,6 +16,8 @@ from collections.abc import Hashable
 
 import msgspec
 
+from rillcast.contracts.words import TryStep
+
 LOCK_S = 300.0
 """As long as Ant Media's."""
 TRIES = 3
@@ -76,7 +78,8 @@ class _Counts:
 
 
 class Lockout:
-    """One per signaling instance, which counts by itself."""
+    """One per signaling instance. It counts what is tried there, and what the other instances tell of; while the bus is
+    down, each counts for itself. `account`: its key, so that no table holds what somebody has typed."""
 
     def __init__(self, most: int = MOST) -> None:
         self._pairs, self._addresses, self._accounts = _Counts(most), _Counts(most), _Counts(most)
@@ -99,6 +102,18 @@ class Lockout:
         self._pairs.add((account, address), now_s)
         self._addresses.add(address, now_s)
         self._accounts.add(account, now_s)
+
+    def step(self, account: str, address: str, step: TryStep, now_s: float) -> None:
+        """What becomes of a try, here or at another instance."""
+        match step:
+            case TryStep.BEGUN:
+                self.begin(account, address, now_s)
+            case TryStep.WRONG:
+                self.wrong(account, address, now_s)
+            case TryStep.RIGHT:
+                self.right(account, address)
+            case TryStep.UNDONE:
+                self.undone(account, address)
 
     def wrong(self, account: str, address: str, now_s: float) -> None:
         """It was the wrong one: what it counts towards lasts from now."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from rillcast.contracts.words import TryStep
 from rillcast.runtime.http.addresses import counted_as
 from rillcast.runtime.tasks.key_locks import KeyLocks, TooManyWait
 from services.signaling import metrics
@@ -17,7 +18,7 @@ from services.signaling.operators.domain.lockout import Lockout, is_this_machine
 from services.signaling.operators.domain.passwords import wire_form
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.operators.domain.session_cookie import SessionCookies, digest_of
-from services.signaling.operators.ports import Asker, PasswordHashes
+from services.signaling.operators.ports import Asker, OtherInstances, PasswordHashes
 from services.signaling.operators.usecases.account_store import AccountStore
 
 MAX_WAITING = 8
@@ -50,8 +51,10 @@ class SignIn:
         lifetime_s: float,
         now_s: Callable[[], float],
         lockout: Lockout | None = None,
+        others: OtherInstances | None = None,
     ) -> None:
-        """`lifetime_s` is how long a session lasts, in seconds. `now_s` returns the Unix time."""
+        """`lifetime_s` is how long a session lasts, in seconds. `now_s` returns the Unix time. `others`: None where
+        there are no other instances."""
         self._accounts = accounts
         self._hashes = hashes
         self._cookies = cookies
@@ -59,6 +62,7 @@ class SignIn:
         self._now_s = now_s
         self._turns = KeyLocks(MAX_WAITING)
         self._lockout = Lockout() if lockout is None else lockout
+        self._others = others
 
     async def sign_in(self, email: str, password: str, address: str) -> SignedIn | None:
         """A new session; None when e-mail and password do not fit. Raises `Locked`, `TooOften` when too many are
@@ -88,11 +92,11 @@ class SignIn:
             raise TooOften(message, RETRY_AFTER_S) from error
 
     async def _verified(self, email: str, password: str, counted: str) -> Account | None:
-        now_s = self._now_s()
-        if self._lockout.locked(email, counted, now_s):
+        now_s, key = self._now_s(), account_key(email)
+        if self._lockout.locked(key, counted, now_s):
             raise self._locked()
-        crowded = self._lockout.crowded(email, now_s)
-        self._lockout.begin(email, counted, now_s)
+        crowded = self._lockout.crowded(key, now_s)
+        await self._step(key, counted, TryStep.BEGUN)
         try:
             account = await self._accounts.by_email(email)
             seen = account is not None and counted in account.seen_from
@@ -101,18 +105,25 @@ class SignIn:
             asker = Asker(counted, first=seen)
             right = await self._hashes.matches(account.password_hash if account else None, wire_form(password), asker)
         except BaseException:
-            self._lockout.undone(email, counted)
+            await self._step(key, counted, TryStep.UNDONE)
             raise
         metrics.SIGN_INS.labels("ok" if right else "wrong").inc()
-        if not right:
-            self._lockout.wrong(email, counted, now_s)
-            return None
-        self._lockout.right(email, counted)
-        return account
+        await self._step(key, counted, TryStep.RIGHT if right else TryStep.WRONG)
+        return account if right else None
+
+    def heard(self, account: str, address: str, step: TryStep) -> None:
+        """Another instance tells of a try of a password, `account` by its key."""
+        self._lockout.step(account, address, step, self._now_s())
+
+    async def _step(self, account: str, counted: str, step: TryStep) -> None:
+        """What is of the loopback network here is somebody else at another machine."""
+        self._lockout.step(account, counted, step, self._now_s())
+        if self._others is not None and not is_this_machine(counted):
+            await self._others.tell(account, counted, step)
 
     def is_locked(self, email: str, address: str) -> bool:
         """Whether this address may not try this account now."""
-        return self._lockout.locked(email, counted_as(address), self._now_s())
+        return self._lockout.locked(account_key(email), counted_as(address), self._now_s())
 
     async def sign_out(self, caller: Caller) -> None:
         """End the caller's session, at every instance. Raises `RillcastError` when the store is away: then the session
