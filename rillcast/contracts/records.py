@@ -41,6 +41,7 @@ from rillcast.contracts.ids import (
     StreamId,
     TrackId,
 )
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.words import MediaKind, NodeKind, SpareCodec
 
 StrictCodecs = Annotated[tuple[SpareCodec, ...], msgspec.Meta(max_length=8)]
@@ -106,6 +107,7 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     one. Of that stream they are shown what its own publisher sends, and never its backup."""
     backup_longest_s: Count = 0
     """With `backup`: how long viewers may be shown it when nobody owns this stream any more."""
+    figures: IngestFigures = IngestFigures()
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.contracts.words import NodeKind
+from rillcast.media.protocol import SessionStats
 from rillcast.node.associations import associations
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from rillcast.relay.parent import RelayParent
@@ -99,6 +100,7 @@ class Origin:
         self._witness = DoubtWitness(media.node, media.outbox, children=self.relays.witness)
         for handler in (self._witness.on_event, self.webrtc.on_event, self.relays.on_event, self.living.on_event):
             media.on_event(handler)
+        media.on(SessionStats, self.webrtc.on_figures)
         media.every(TICK_S, self.owner.tick)
         media.every(TICK_S, self.living.tick)
         media.every(TICK_S, self.backups.tick)

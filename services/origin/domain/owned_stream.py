@@ -11,6 +11,7 @@ import msgspec
 
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SourceId, SourceStats
@@ -106,6 +107,12 @@ class OwnedStream:
         self.cover = BackupCover()
         self._settled_at = -math.inf
         self._repair: dict[TrackId, tuple[int, int]] = {}
+        self._figures = IngestFigures()
+        """Of former sessions, and the packets of the present one."""
+        self._received_bytes = 0
+        """In the present session."""
+        self._counted: dict[SourceId, tuple[int, int]] = {}
+        """Packets that have come and that were lost, as the plane told them last."""
 
     @property
     def key(self) -> str:
@@ -118,10 +125,12 @@ class OwnedStream:
         """The stream lived at another origin, or in this node's previous process, and goes on here."""
         self.restored = True
         self.started_at_ms = record.started_at_ms
+        self._figures = record.figures
 
     def begin(self, publisher: Publisher, now: float) -> None:
         """The first session here has the stream. Its media has arrived."""
         self.publisher = publisher
+        self._figures, self._received_bytes = self.figures, 0
         self.media.began(now)
         if self.restored:
             self._settled_at = settled_at(self._settled_at, now)
@@ -139,6 +148,7 @@ class OwnedStream:
         self.sources = dict(sources)
         self.worker = worker
         self.media.lay_out(tracks)
+        self._counted = {source: self._counted[source] for source in sources.values() if source in self._counted}
         self._repair.clear()
 
     def renegotiated(self, tracks: Sequence[TrackRecord]) -> None:
@@ -168,6 +178,11 @@ class OwnedStream:
         """The stream is no longer here. Final."""
         self._advance(PublishEvent.OVER)
 
+    def received(self, session: SessionId, received_bytes: int) -> None:
+        """So much has come in a session since it began, which counts if the session has the stream."""
+        if session == self.publisher.session:
+            self._received_bytes = received_bytes
+
     def heard(self, track: TrackId, stats: SourceStats, now: float) -> tuple[int, int]:
         """The plane's figures of a source, once a second. Packets lost and recovered since the last ones."""
         self.media.heard(track, stats, now)
@@ -180,6 +195,7 @@ class OwnedStream:
         )
         lost, recovered = self._repair.get(track, (0, 0))
         self._repair[track] = (stats.lost, stats.recovered)
+        self._count(stats)
         return max(0, stats.lost - lost), max(0, stats.recovered - recovered)
 
     def notice_silence(self, now: float) -> bool:
@@ -227,6 +243,22 @@ class OwnedStream:
             claim=epoch.claim,
             backup=shown.stream if shown is not None else None,
             backup_longest_s=shown.longest_s if shown is not None else 0,
+            figures=self.figures,
+        )
+
+    @property
+    def figures(self) -> IngestFigures:
+        """What has come until now."""
+        received_bytes = self._figures.received_bytes + self._received_bytes
+        return msgspec.structs.replace(self._figures, received_bytes=received_bytes)
+
+    def _count(self, stats: SourceStats) -> None:
+        packets, lost = self._counted.get(stats.source, (0, 0))
+        self._counted[stats.source] = (stats.packets, stats.lost)
+        self._figures = msgspec.structs.replace(
+            self._figures,
+            packets=self._figures.packets + max(0, stats.packets - packets),
+            packets_lost=self._figures.packets_lost + max(0, stats.lost - lost),
         )
 
     def _advance(self, event: PublishEvent) -> None:

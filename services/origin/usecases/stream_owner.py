@@ -124,6 +124,11 @@ class StreamOwner:
             waiting.newcomer.media_came(self._clock())
             self._give_stream(waiting)
 
+    def received(self, session: SessionId, received_bytes: int) -> None:
+        """So much has come in a session since it began. Called once a second for each."""
+        if (owned := self._streams.session(session)) is not None:
+            owned.stream.received(session, received_bytes)
+
     def lost(self, session: SessionId, reason: EndReason) -> bool:
         """The session no longer feeds its stream. True when the stream waits for the publisher's return; False when
         there is nothing to return to, because the session never had the stream."""

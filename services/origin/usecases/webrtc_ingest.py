@@ -138,6 +138,11 @@ class WebRtcIngest:
             case _:
                 pass
 
+    def on_figures(self, event: protocol.SessionStats) -> None:
+        """Once a second for each session."""
+        if session := self._by_plane.get(event.session):
+            self.owner.received(session.publisher.session, event.bytes_received)
+
     # ------------------------------------------------------------ for sessions
 
     def new_plane_session(self) -> PlaneSession:

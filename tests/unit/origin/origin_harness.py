@@ -224,6 +224,26 @@ class RunningOrigin:
         }
         self.plane.emit(protocol.SourceStats(source=source, silent_ms=silent_ms, **{**base, **figures}))
 
+    def session_stats(self, session: protocol.PlaneSession, *, bytes_received: int) -> None:
+        self.plane.emit(
+            protocol.SessionStats(
+                session=session,
+                packets_sent=0,
+                bytes_sent=0,
+                packets_received=1,
+                bytes_received=bytes_received,
+                estimate_bps=0,
+                fraction_lost=0.0,
+                rtt_ms=0.0,
+                jitter_ms=0.0,
+                nacks=0,
+                repaired=0,
+                dropped=0,
+                video_bps=0,
+                audio_bps=0,
+            )
+        )
+
 
 class World:
     """What the origins share, and the asking side."""

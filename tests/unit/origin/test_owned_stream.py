@@ -7,6 +7,7 @@ import pytest
 
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.ids import AppName, ClaimId, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media.protocol import SourceId, SourceStats
@@ -129,6 +130,32 @@ def test_losses_are_told_as_they_grow_also_when_the_plane_counts_anew() -> None:
     told = [stream.heard(V0, stats(lost=lost, recovered=lost // 2), 1.0) for lost in (4, 10, 10, 2)]
 
     assert told == [(4, 2), (6, 3), (0, 0), (0, 0)]
+
+
+def test_what_came_is_counted_over_all_sessions_of_a_stream() -> None:
+    stream = begun()
+    stream.lay_out([VIDEO], {V0: SourceId(1)}, 0)
+    for packets, lost in ((10, 1), (100, 5)):
+        stream.heard(V0, stats(packets=packets, lost=lost), 1.0)
+    stream.received(SessionId("first"), 7_000)
+    stream.received(SessionId("somebody else"), 1_000_000)
+    assert stream.record(EPOCH).figures == IngestFigures(received_bytes=7_000, packets=100, packets_lost=5)
+
+    stream.succeed(publisher("second"), 2.0)
+    stream.lay_out([VIDEO], {V0: SourceId(1)}, 0)
+    stream.heard(V0, stats(packets=120, lost=5), 2.0)
+    stream.received(SessionId("second"), 500)
+    assert stream.record(EPOCH).figures == IngestFigures(received_bytes=7_500, packets=120, packets_lost=5)
+
+    stream.lay_out([VIDEO], {V0: SourceId(2)}, 0)
+    stream.heard(V0, msgspec.structs.replace(stats(packets=30, lost=2), source=SourceId(2)), 3.0)
+    assert stream.figures == IngestFigures(received_bytes=7_500, packets=150, packets_lost=7)
+
+    elsewhere = begun()
+    elsewhere.inherit(stream.record(EPOCH))
+    elsewhere.begin(publisher("third"), 4.0)
+    elsewhere.received(SessionId("third"), 10)
+    assert elsewhere.figures == IngestFigures(received_bytes=7_510, packets=150, packets_lost=7)
 
 
 def test_new_format_parameters_keep_what_was_measured() -> None:

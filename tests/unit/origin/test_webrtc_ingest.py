@@ -10,6 +10,7 @@ from origin_harness import H264_OFFER, OFFER, SIMULCAST_OFFER, RunningOrigin, Wo
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.messages import ReofferRequest, RestartIceAnswer, RestartIceRequest, SessionAnswer
 from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
@@ -285,3 +286,22 @@ async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: W
     assert await world.record() is None
     origin.plane.busy = False
     assert not (await world.go_live(origin)).restored
+
+
+async def test_the_record_says_how_much_has_come(world: World) -> None:
+    origin = await world.origin()
+    await world.go_live(origin)
+    session, source = origin.last_session().session, origin.sources()[0]
+
+    origin.session_stats(session, bytes_received=123_456)
+    origin.session_stats(protocol.PlaneSession(session + 1_000), bytes_received=7)
+    origin.source_stats(source, packets=90, lost=10, height=720)
+
+    async def figures() -> IngestFigures | None:
+        record = await world.record()
+        return record.figures if record is not None else None
+
+    async def written() -> bool:
+        return await figures() == IngestFigures(received_bytes=123_456, packets=90, packets_lost=10)
+
+    await until(written)

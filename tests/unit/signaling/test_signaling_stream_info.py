@@ -8,6 +8,7 @@ from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import NodeLoad, NodeReport
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.records import LadderRung, StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.runtime.ports import Entry
@@ -69,6 +70,16 @@ def test_a_stream_of_sound_alone_is_one_rendition_without_a_picture() -> None:
     (only,) = stream_info.renditions(live(AUDIO))
 
     assert (only.stream_height, only.video_codec, only.audio_bitrate) == (0, "", 64_000)
+
+
+def test_a_broadcast_shows_what_its_origin_has_counted() -> None:
+    figures = IngestFigures(received_bytes=5_000_000_000, packets=990, packets_lost=10)
+    found = live(video(720, 2_000_000))
+    found = msgspec.structs.replace(found, record=msgspec.structs.replace(found.record, figures=figures))
+    shown = stream_info.broadcast(found, 0, "", None)
+    assert (shown.received_bytes, shown.packets_lost, shown.packet_lost_ratio) == (5_000_000_000, 10, 0.01)
+    nothing_yet = stream_info.broadcast(live(), 0, "", None)
+    assert (nothing_yet.received_bytes, nothing_yet.packets_lost, nothing_yet.packet_lost_ratio) == (0, 0, 0.0)
 
 
 def test_a_broadcast_shows_its_largest_picture_and_all_its_bits() -> None:

@@ -160,6 +160,7 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Kep
     video = [track for track in record.tracks if track.kind is MediaKind.VIDEO]
     largest = max(video, key=lambda track: track.height, default=None)
     kept = _kept(settings) if settings is not None else {"stream_id": record.stream, "zombi": True}
+    figures = record.figures
     seen = {
         "status": "broadcasting" if record.media_flowing else "preparing",
         "publish_type": record.publish_type,
@@ -175,6 +176,9 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Kep
         "width": largest.width if largest else 0,
         "height": largest.height if largest else 0,
         "speed": 1.0,
+        "received_bytes": figures.received_bytes,
+        "packets_lost": figures.packets_lost,
+        "packet_lost_ratio": figures.packets_lost / max(1, figures.packets + figures.packets_lost),
         "meta_data": record.meta_data or kept.get("meta_data"),
     }
     return Broadcast(**(kept | seen))
