@@ -21,7 +21,7 @@ from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.memory import connections_in_memory, memory_limit
 from rillcast.runtime.http.places import UNFINISHED_BYTES
-from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.server import CLIENTS, HttpServer, bind
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
@@ -70,7 +70,7 @@ async def run(settings: SignalingSettings) -> None:
     settings = settings.model_copy(update={"max_sockets": room.sockets})
     metrics.MAX_SOCKETS.set(room.sockets)
     files = core_room.read_files(settings)
-    sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
+    sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT", CLIENTS)
     try:
         encrypted = tls.listen(settings)
         host = (settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address) or "127.0.0.1"

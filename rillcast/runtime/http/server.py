@@ -26,6 +26,10 @@ from rillcast.runtime.keepalive import KeepAlive
 RECEIVE_BYTES = 16 * 1024
 """What the system keeps of a connection that was not read (Linux takes twice as much, for its own books). One read
 brings no more than that, also while thousands of connections wait for their turn."""
+CLIENTS = KeepAlive(idle_s=30, every_s=10, give_up_s=60)
+"""For listeners to which clients come. A machine that vanishes closes nothing, and the kernel would send for a quarter
+of an hour what nobody confirms, while the answer that goes on without an end has its place. Who reads nothing is cut
+off sooner, by whoever sends."""
 _GRACE_S = 1.0
 """For what is under way when the server stops."""
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http.certificate import CertificateFault, CertificateFiles, ServerCertificate, follow_files
-from rillcast.runtime.http.server import bind
+from rillcast.runtime.http.server import CLIENTS, bind
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.ports import KeyValue
 from services.signaling.config import SignalingSettings
@@ -46,7 +46,7 @@ def listen(settings: SignalingSettings) -> TlsListener | None:
             certificate.use(_files(settings).read())
         except CertificateFault as error:
             raise StartError(f"RILLCAST_SIGNALING_TLS_CERTIFICATE, …_TLS_KEY: {error}") from error
-    return TlsListener(bind(settings.host, settings.tls_port, "RILLCAST_SIGNALING_TLS_PORT"), certificate)
+    return TlsListener(bind(settings.host, settings.tls_port, "RILLCAST_SIGNALING_TLS_PORT", CLIENTS), certificate)
 
 
 def wire(settings: SignalingSettings, listener: TlsListener, secrets: KeyValue) -> Room:

@@ -7,8 +7,8 @@ import msgspec
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import NodeLoad, NodeReport
 from rillcast.contracts.ingest_figures import IngestFigures
+from rillcast.contracts.messages import NodeLoad, NodeReport
 from rillcast.contracts.records import LadderRung, StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.runtime.ports import Entry
