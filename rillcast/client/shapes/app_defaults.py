@@ -161,7 +161,7 @@ DEFAULTS: Mapping[str, Any] = {
     "streamFetcherBufferTime": 0,
     "streamIdleTimeoutScript": "",
     "streamStartedScript": "",
-    "stunServerURI": "stun:stun1.l.google.com:19302",
+    "stunServerURI": "",
     "subFolder": "",
     "subscriberAuthenticationKey": "",
     "targetLatency": "3.5",
