@@ -161,6 +161,17 @@ async def test_an_instance_that_is_told_late_waits_before_it_counts() -> None:
         assert await subtracks(bucket) == {"s1"}
 
 
+async def test_a_record_out_of_the_backup_of_another_store_waits_for_nobody() -> None:
+    bucket = Shared()
+    record = StoredBroadcast(stream_id=MAIN, subtracks_limit=1, subtrack_seats=SubtrackSeats(upto=10**15))
+    await bucket.put(stream_key(LIVE, MAIN), msgspec.json.encode(record))
+    async with instances(bucket, 1) as (store,):
+        assert await store.create(LIVE, StreamId("s1"), BY_MAIN)
+        assert 0 < (await seats(bucket)).upto < 10**15
+        with pytest.raises(SubtracksFull):
+            await store.create(LIVE, StreamId("s2"), BY_MAIN)
+
+
 async def test_a_record_that_takes_the_place_of_another_keeps_its_seats() -> None:
     bucket = Shared()
     seat = SubtrackSeats(coming={"s1": 999_000})

@@ -60,6 +60,11 @@ def seat_left(main: StoredBroadcast, stream: StreamId, written: int) -> StoredBr
     return _with(main, SubtrackSeats(coming=coming, upto=max(seats.upto, written)))
 
 
+def without_upto(main: StoredBroadcast) -> StoredBroadcast:
+    """The record that says of no subtrack that it was attached: nobody waits to be told of one."""
+    return _with(main, SubtrackSeats(coming=main.subtrack_seats.coming))
+
+
 def with_seats_of(before: StoredBroadcast | None, record: KeptBroadcast) -> KeptBroadcast:
     """A record that takes the place of another one, and keeps the seats of its subtracks."""
     if before is None or before.subtrack_seats == SubtrackSeats():

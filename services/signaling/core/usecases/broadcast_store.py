@@ -46,7 +46,7 @@ class BroadcastStore:
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the broadcast is being changed by others")
         self._entries = ToldUpto(self._apply)
-        self._subtracks = SubtrackAdmission(self._changes, catalog, self._entries.own, wall_clock)
+        self._subtracks = SubtrackAdmission(bucket, self._changes, catalog, self._entries.own, wall_clock)
 
     async def load(self) -> None:
         """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""

@@ -12,10 +12,10 @@ from rillcast.contracts.broadcast_records import KeptBroadcast, StoredBroadcast
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
-from rillcast.runtime.ports import Entry
+from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
-from services.signaling.core.domain.subtrack_seats import NotToldYet, seat_left, seat_taken
+from services.signaling.core.domain.subtrack_seats import NotToldYet, seat_left, seat_taken, without_upto
 from services.signaling.core.usecases.key_changes import RETRY_AFTER_S, KeyChanges
 
 log = get_logger(__name__)
@@ -54,12 +54,14 @@ class SubtrackAdmission:
 
     def __init__(
         self,
+        bucket: KeyValue,
         changes: KeyChanges,
         catalog: BroadcastCatalog,
         own: Callable[[Entry | None], None],
         wall_clock: Callable[[], float],
     ) -> None:
         """`own`: takes in what was written here. `wall_clock`: Unix time."""
+        self._bucket = bucket
         self._changes = changes
         self._catalog = catalog
         self._own = own
@@ -98,11 +100,14 @@ class SubtrackAdmission:
 
     async def _take(self, app: AppName, main: StreamId, stream: StreamId) -> bool:
         """Whether a seat was needed."""
+        of_another_store = -1
 
         def changed(value: bytes | None) -> bytes | None:
             record, now_ms = _decoded(value), int(self._wall_clock() * 1_000)
             if record is None:
                 return None
+            if record.subtrack_seats.upto == of_another_store:
+                record = without_upto(record)
             attached = self._catalog.subtracks(app, main)
             with_seat = seat_taken(record, stream, attached, told=self._told, now_ms=now_ms)
             return None if with_seat is None else msgspec.json.encode(with_seat)
@@ -111,7 +116,10 @@ class SubtrackAdmission:
             try:
                 entry = await self._changes.change(stream_key(app, main), changed)
             except NotToldYet as behind:
-                await self._wait_for(behind.upto)
+                if await self._is_of_another_store(stream_key(app, main), behind.upto):
+                    of_another_store = behind.upto
+                else:
+                    await self._wait_for(behind.upto)
             else:
                 return self._written(entry)
 
@@ -129,6 +137,12 @@ class SubtrackAdmission:
     def _written(self, entry: Entry | None) -> bool:
         self._own(entry)
         return entry is not None
+
+    async def _is_of_another_store(self, key: str, upto: int) -> bool:
+        """Whether a record names a revision that comes after its own: it was brought here from elsewhere, as out of a
+        backup, and whoever wrote it there is not waited for."""
+        entry = await self._bucket.get(key)
+        return entry is not None and entry.revision <= upto
 
     async def _wait_for(self, upto: int) -> None:
         try:
