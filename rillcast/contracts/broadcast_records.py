@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.fields import Count, FileDuration, Limit, Share, Text, UnixMs, Word
+from rillcast.contracts.ids import StreamId
 from rillcast.contracts.records import BroadcastRecord
 
 
@@ -115,7 +116,7 @@ class KeptBroadcast(BroadcastRecord, frozen=True, kw_only=True, rename="camel", 
 class SubtrackSeats(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Who is about to become a subtrack of a broadcast that may have only so many."""
 
-    coming: dict[str, UnixMs] = {}
+    coming: dict[StreamId, UnixMs] = {}
     """By its id, since when it has a seat: until its own record says that it is attached, or the seat is too old."""
     upto: Count = 0
     """The revision with which the last one of them was written: who does not know of it cannot count."""

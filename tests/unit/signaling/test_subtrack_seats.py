@@ -174,7 +174,7 @@ async def test_a_record_out_of_the_backup_of_another_store_waits_for_nobody() ->
 
 async def test_a_record_that_takes_the_place_of_another_keeps_its_seats() -> None:
     bucket = Shared()
-    seat = SubtrackSeats(coming={"s1": 999_000})
+    seat = SubtrackSeats(coming={StreamId("s1"): 999_000})
     await bucket.put(
         stream_key(LIVE, MAIN),
         msgspec.json.encode(StoredBroadcast(stream_id=MAIN, subtracks_limit=1, subtrack_seats=seat)),
