@@ -7,6 +7,7 @@ import random
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from origin_harness import H264_OFFER, KEY, World, request, until
 
@@ -14,6 +15,7 @@ from rillcast.cluster.shares import FAIR_S, SharedPlaces
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import StreamId
+from rillcast.contracts.ingest_figures import IngestFigures
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.media import protocol
 from services.origin.domain.newcomer import MOST_PER_STREAM
@@ -169,7 +171,7 @@ async def test_an_offer_alone_displaces_nobody_and_viewers_never_notice(world: W
     assert origin.living_sources() == sources
     assert origin.plane.of(protocol.RemoveRelay) == []
     assert set(world.streams.writes[writes:]) == {world.streams.writes[-1]}
-    assert await world.record() == record
+    assert await world.record() == msgspec.structs.replace(record, figures=IngestFigures(packets=1))
     assert {r.source for r in origin.plane.of(protocol.RemoveSource)} == set(origin.sources())
 
 
