@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -143,6 +144,18 @@ async def test_a_limit_of_subtracks_holds_however_one_is_attached(http: httpx.As
     assert (changed["success"], changed["message"]) == (False, f"{full}. Nothing was changed.")
     assert await listed(http) == ["a", "main", "x"]
     assert (await http.put(f"{ROOT}/a", json={"mainTrackStreamId": "main", "name": "A"})).json()["success"]
+
+
+@pytest.mark.parametrize("main", ["http://192.0.2.1/", "\ud83d\ude00", "a b", "..", "x" * 256])
+async def test_a_main_track_that_no_broadcast_can_be_is_kept_as_it_is(http: httpx.AsyncClient, main: str) -> None:
+    await create(http, "b")
+    body = json.dumps({"mainTrackStreamId": main})
+    answers = [
+        await http.post(f"{ROOT}/create", content=json.dumps({"streamId": "a", "mainTrackStreamId": main})),
+        await http.put(f"{ROOT}/b", content=body),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
+    assert answers[0].json()["mainTrackStreamId"] == (await show(http, "b"))["mainTrackStreamId"]
 
 
 async def test_no_broadcast_is_its_own_main_track(http: httpx.AsyncClient) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from rillcast.contracts.broadcast_records import KeptBroadcast, StoredBroadcast
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId, stream_key
+from rillcast.contracts.ids import AppName, StreamId, is_stream_id, stream_key
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
@@ -81,8 +81,8 @@ class SubtrackAdmission:
     async def seat(self, app: AppName, main: StreamId | None, stream: StreamId) -> AsyncIterator[Seat]:
         """A seat for as long as `stream` is being attached to `main`. Raises `SubtracksFull`, and `RillcastError`. When
         it is not known whether the broadcast was written, its seat stays for as long as it would be kept."""
-        if main is None:
-            yield Seat()
+        if main is None or not is_stream_id(main):  # no broadcast has such an id, so none with a limit
+            yield Seat(main)
             return
         taken, seat, is_known = await self._take(app, main, stream), Seat(main), True
         try:
