@@ -7,9 +7,10 @@ misses our keep-alives and removes the relay by itself.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rillcast.cluster.relay_tree import ParentSearch
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
@@ -31,6 +32,7 @@ OPEN_TIMEOUT_S = 2.0
 HOP_TIMEOUT_S = 0.6
 """How long others may take than the owner: there is always somebody else to ask."""
 CLOSE_TIMEOUT_S = 2.0
+Answer = TypeVar("Answer")
 UNSURE = frozenset((ErrorCode.NO_NODE_AVAILABLE, ErrorCode.SERVER_ERROR))
 """Refusals that leave open whether the parent holds a relay: no answer came in time, or one that makes no sense."""
 
@@ -40,6 +42,14 @@ class _Referred(RillcastError):
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.NO_NODE_AVAILABLE, "those that were named as parents can't be reached")
+
+
+class Outdated(RillcastError):
+    """What an attempt ends with when another node has the track, or the same one under another claim, before the one
+    that was asked has answered. That may be a node that never will."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.NO_NODE_AVAILABLE, "another node has the track meanwhile")
 
 
 class Tasks(Protocol):
@@ -76,6 +86,8 @@ class ChildRelays:
         self._clock = clock
         self._gives = gives
         self._on_outcome = on_outcome
+        self._asking: dict[ChildRelay, asyncio.Timeout] = {}
+        """What ends the question that is under way."""
         self.witness = Witness(clock)
         """What is heard of parents. It wants the events of the plane."""
 
@@ -90,6 +102,13 @@ class ChildRelays:
         relay.ask(asked)
         return self._open(relay, live, supply, search, asked)
 
+    def outdate(self, relay: ChildRelay, supply: TrackSupply) -> None:
+        """The track is to be had from here now. If somebody else is being asked for it, that attempt ends as
+        `Outdated`, and the relay is soon due. Nothing happens otherwise."""
+        asking = self._asking.get(relay)
+        if asking is not None and not relay.asks_for(supply):
+            asking.reschedule(asyncio.get_running_loop().time())
+
     async def _open(
         self, relay: ChildRelay, live: LiveStream, supply: TrackSupply, search: ParentSearch, asked: HeldRelay
     ) -> None:
@@ -100,6 +119,8 @@ class ChildRelays:
         finally:
             if not settled:  # refused, cancelled, or the plane is busy
                 self._give_back(relay.refused(self._clock(), sure=False))
+        if isinstance(refusal, Outdated):
+            relay.moved(self._clock())
         if refusal is not None:
             raise refusal
 
@@ -111,7 +132,9 @@ class ChildRelays:
             refusal = await self._try(relay, live, supply, search, asked)
             if refusal is None:
                 return None
-            if relay.state is ChildState.CLOSED or (asked.parent == supply.node and not isinstance(refusal, _Referred)):
+            if relay.state is ChildState.CLOSED or isinstance(refusal, Outdated):
+                return refusal
+            if asked.parent == supply.node and not isinstance(refusal, _Referred):
                 return refusal
             parent = search.next()
             if parent is None:
@@ -125,7 +148,7 @@ class ChildRelays:
         """Ask one parent. None when the relay is open, or was closed meanwhile."""
         parent = asked.parent
         try:
-            answer = await self._ask(relay, live, supply, search, asked)
+            answer = await self._unless_outdated(relay, self._ask(relay, live, supply, search, asked))
         except RillcastError as refusal:
             search.failed(parent)
             self._passed_over(relay, refusal.code.value, sure=refusal.code not in UNSURE)
@@ -141,6 +164,19 @@ class ChildRelays:
         search.failed(parent)
         self._passed_over(relay, "referred_nowhere", sure=True)
         return RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"{parent} names nobody who could be reached")
+
+    async def _unless_outdated(self, relay: ChildRelay, question: Coroutine[None, None, Answer]) -> Answer:
+        """Its answer. Raises `Outdated`, and whatever the question raises."""
+        try:
+            async with asyncio.timeout(None) as asking:
+                self._asking[relay] = asking
+                return await question
+        except TimeoutError:
+            if asking.expired():
+                raise Outdated from None
+            raise
+        finally:
+            del self._asking[relay]
 
     def close(self, relay: ChildRelay) -> None:
         """The track is no longer wanted: its source ends, and its parent is told."""

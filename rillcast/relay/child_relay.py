@@ -128,6 +128,11 @@ class ChildRelay:
         """Whether the last relay that was open is what this supply would give."""
         return (supply.node, supply.claim) == (self.owner, self.claim)
 
+    def asks_for(self, supply: TrackSupply) -> bool:
+        """Whether what this supply would give is what a parent is asked for right now."""
+        asked = self._asked
+        return asked is not None and (asked.owner or asked.parent, asked.claim) == (supply.node, supply.claim)
+
     @property
     def standbys(self) -> tuple[NodeId, ...]:
         """Whom the present parent named for the time after it."""

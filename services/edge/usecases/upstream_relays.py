@@ -23,7 +23,7 @@ from rillcast.media import protocol
 from rillcast.media.protocol import SourceId
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
-from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelays
+from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelays, Outdated
 from rillcast.relay.child_relay import ChildRelay, ChildState
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
@@ -232,6 +232,7 @@ class UpstreamRelays:
                 self._close(feed)
             elif supply is not None and not feed.relay.comes_from(supply):
                 feed.relay.moved(self._clock())
+                self._children.outdate(feed.relay, supply)
                 self._unsettled.add(feed)
                 self._ask_if_due(feed)
 
@@ -307,7 +308,8 @@ class UpstreamRelays:
                 await opening
         except RillcastError as refusal:
             self._settle(feed, refusal)
-            self._owner_refused(feed, parent, refusal)
+            if not isinstance(refusal, Outdated):
+                self._owner_refused(feed, parent, refusal)
             if feed.users == 0 and feed.relay.state is ChildState.WAITING and not feed.relay.ever_open:
                 self._close(feed)
             return

@@ -44,8 +44,8 @@ class SourceFeed:
         self.source = source
 
     def bring(self, live: LiveStream, supply: TrackSupply, on_open: Callable[[], None]) -> None:
-        """Have the source come in. Asks the origin on the side, unless it comes already, the origin is being asked, or
-        it is too early to ask again. `on_open` is called when a relay has been opened."""
+        """Have the source come in. Asks the origin on the side, unless it comes already, that origin is being asked,
+        or it is too early to ask again. `on_open` is called when a relay has been opened."""
         if self._relay is None:
             backoff = Backoff(FIRST_RETRY_S, MOST_RETRY_S)
             self._relay = ChildRelay(
@@ -54,6 +54,8 @@ class SourceFeed:
         idle = self._asking is None or self._asking.done()
         if idle and self._relay.state is ChildState.WAITING and self._clock() >= self._relay.due:
             self._asking = self._tasks.start(self._open(self._relay, live, supply, on_open), f"feed of {live.key}")
+        elif not idle:
+            self._relays.outdate(self._relay, supply)
 
     def tap(self, enabled: bool) -> None:
         """Switch the delivery of packets on or off. It begins with a keyframe. Call this at each step: a busy plane

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from relay_harness import REFUSAL, A, B, World
+from relay_harness import REFUSAL, A, B, World, supply
 
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import ClaimId, NodeId
 from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddRelaySource, Command, RemoveSource
+from rillcast.relay.child import Outdated
 from rillcast.relay.child_relay import ChildState
 from rillcast.testing.plane import FakePlane
 
@@ -74,6 +75,39 @@ async def test_a_relay_closed_while_it_waits_for_another_parent_is_given_back(wo
     await world.close()
 
     assert world.a.closed == world.a.opened
+
+
+async def test_a_parent_that_never_answers_is_not_waited_for_once_another_has_the_track(world: World) -> None:
+    world.a.gate.clear()  # as a node that ends, or stands still
+    asking = asyncio.create_task(world.open(A))
+    await settled()
+    world.relays.outdate(world.relay, supply(A))
+    await settled()
+    assert world.relay.state is ChildState.OPENING
+
+    world.relays.outdate(world.relay, supply(B, 7))
+
+    with pytest.raises(Outdated):
+        await asking
+    assert world.relay.state is ChildState.WAITING
+    assert world.relay.due <= world.clock() + 0.1
+    await world.open(B, epoch=7)
+    assert (world.relay.parent, world.relay.state) == (B, ChildState.OPEN)
+    world.a.gate.set()
+    await world.tasks.settle()
+    assert (world.a.held, world.a.closed) == (None, world.a.opened)
+
+
+async def test_nothing_is_outdated_while_nobody_is_asked(world: World) -> None:
+    world.relays.outdate(world.relay, supply(B, 7))
+    await world.open(A)
+    world.relays.outdate(world.relay, supply(B, 7))
+    assert (world.relay.parent, world.relay.state) == (A, ChildState.OPEN)
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def test_a_grant_that_comes_after_the_close_is_given_back_and_feeds_nothing(world: World) -> None:
