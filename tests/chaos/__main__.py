@@ -201,6 +201,7 @@ async def chaos(options: argparse.Namespace, faults: Sequence[Fault], say: Say) 
                 took_s=round(time.monotonic() - began, 1),
                 load_before=machine.load,
                 load_after=os.getloadavg(),
+                cpu=machine.cpu,
             ),
         ),
         machines=", ".join(f"{count} {name}" for name, count in counts.items()) + ", each on a machine of its own",

@@ -36,7 +36,7 @@ def document(results: Results) -> str:
                 ("viewers", results.viewers),
             ),
         ),
-        table(("run", "seed", "minutes", "commit", "load before", "load after", "at"), map(_run, results.runs)),
+        table(("run", "seed", "minutes", "commit", "processor", "load before", "load after", "at"), map(_run, results.runs)),
         "## Faults",
         "*Chromium*: the longest time between two frames that were shown, of each viewer with Ant Media's SDK whom the"
         " fault concerned. *Bench*: the longest standstill of each viewer of `rillcast bench` by the socket whom it"
@@ -58,7 +58,7 @@ def document(results: Results) -> str:
 
 def _run(run: Began) -> tuple[str, ...]:
     load = _load(run.load_before), _load(run.load_after)
-    return (f"`{run.command}`", str(run.seed), f"{run.took_s / 60:.1f}", run.commit, *load, run.at)
+    return (f"`{run.command}`", str(run.seed), f"{run.took_s / 60:.1f}", run.commit, run.cpu or "–", *load, run.at)
 
 
 def _load(load: Iterable[float]) -> str:

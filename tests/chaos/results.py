@@ -105,6 +105,7 @@ class Began(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float
     load_before: tuple[float, float, float]
     load_after: tuple[float, float, float]
+    cpu: str = ""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
