@@ -81,7 +81,7 @@ def figures(group: subprocess.Popen[str], count: int) -> tuple[dict[str, Any], l
 
 
 def main() -> None:
-    """One run."""
+    """Scale edges up and down once under viewers, and print what they had. Ends with 1 if somebody lost anything."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--viewers", type=int, default=20, help="in each of the two groups")
     parser.add_argument("--seconds", type=int, default=240, help="how long the first group watches; the other one half")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tests.bench.tables import table
 from tests.chaos.results import NO_GAP_MS, Began, Cost, Repetition, Results, Row, no_gap_ms, quantile, verdict
 
+RUN_HEAD = ("run", "seed", "minutes", "commit", "processor", "load before", "load after", "at")
 HEAD = (
     "fault",
     "n",
@@ -36,7 +37,10 @@ def document(results: Results) -> str:
                 ("viewers", results.viewers),
             ),
         ),
-        table(("run", "seed", "minutes", "commit", "processor", "load before", "load after", "at"), map(_run, results.runs)),
+        table(
+            ("run", "seed", "minutes", "commit", "processor", "load before", "load after", "at"),
+            map(_run, results.runs),
+        ),
         "## Faults",
         "*Chromium*: the longest time between two frames that were shown, of each viewer with Ant Media's SDK whom the"
         " fault concerned. *Bench*: the longest standstill of each viewer of `rillcast bench` by the socket whom it"
