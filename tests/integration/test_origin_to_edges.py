@@ -11,12 +11,14 @@ from typing import Any
 
 import av
 import httpx
+import msgspec
+import nats
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id, stream_key
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
@@ -28,6 +30,7 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
 )
+from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
@@ -173,6 +176,22 @@ class Cluster:
 
         await eventually(is_so, 20, f"{metric} of {node} being {wanted:g}", every_s=0.1)
 
+    async def has_counted(self, *, bytes_at_least: int, packets_at_least: int) -> None:
+        """Wait until the record of the stream says that so much has come."""
+        connection = await nats.connect(self.nats.url)
+        try:
+            bucket = await connection.jetstream().key_value(subjects.BUCKET_STREAMS)
+
+            async def is_so() -> bool:
+                entry = await bucket.get(stream_key(APP, STREAM))
+                figures = msgspec.json.decode(entry.value or b"", type=StreamRecord).figures
+                assert figures.received_bytes >= bytes_at_least and figures.packets >= packets_at_least, figures
+                return True
+
+            await eventually(is_so, 20, "what has come being in the record", every_s=0.1)
+        finally:
+            await connection.close()
+
     async def heard(self, _subject: str, change: SessionChanged) -> None:
         self.changes.append(change)
 
@@ -236,6 +255,7 @@ async def test_viewers_on_two_edges_watch_one_publisher_through_one_copy_per_edg
             await c.state(session, "media")
         await c.shows("origin-1", "rillcast_origin_relays", 4)
         await c.shows("edge-1", "rillcast_edge_relays", 2)
+        await c.has_counted(bytes_at_least=5_000, packets_at_least=20)
         await c.close("origin-1", published.session)
         for session in sessions:
             await c.state(session, "closed")
