@@ -86,7 +86,8 @@ async def _call(
 ) -> dict[str, Any] | None:
     """What Consul answers; None when it knows no such thing. Raises CannotGoOn when it refuses for good."""
     answer = await client.request(method, path, json=body)
-    if method == "GET" and (answer.status_code == 404 or answer.text.startswith("token does not exist")):
+    # A server that does not lead passes on what the leader has said, with words of its own in front.
+    if method == "GET" and (answer.status_code == 404 or "token does not exist" in answer.text):
         return None
     words = f"{answer.status_code} {answer.text.strip()[:200]}"
     if answer.status_code in _NOT_YET:

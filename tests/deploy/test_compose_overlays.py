@@ -190,13 +190,13 @@ async def test_three_consul_servers_become_one_and_know_the_tokens(root: Path, t
     further = further_servers(overlay("consul-3.yml")["services"]["keys"]["environment"])
     keys = volumes(tmp_path / "volumes", further=further)
     names = [CONSUL_NODE, *further[TlsServer.CONSUL]]
-    gossip, https = {name: free_port() for name in names}, {name: free_port() for name in names}
+    gossip, https, rpc = ({name: free_port() for name in names} for _ in range(3))
     setup = keys / "consul-setup"
     async with AsyncExitStack() as running:
         for name in names:
             folder = tmp_path / name
             folder.mkdir()
-            ports = f"ports {{\n http = {free_port()}\n server = {free_port()}\n serf_lan = {gossip[name]}"
+            ports = f"ports {{\n http = {free_port()}\n server = {rpc[name]}\n serf_lan = {gossip[name]}"
             agent = (root / "deploy/consul/agent.hcl").read_text().replace("ports {", ports)
             three = (root / "deploy/consul/three.hcl").read_text()
             for other, at in gossip.items():
@@ -210,12 +210,19 @@ async def test_three_consul_servers_become_one_and_know_the_tokens(root: Path, t
             server = ServerProcess(command, folder, partial(accepts, https[name]))
             await server.start()
             running.push_async_callback(server.stop)
-        url, authority = f"https://127.0.0.1:{https[CONSUL_NODE]}", setup / "ca.pem"
-        await set_up(url, read_tokens(setup), *names, authority=authority, timeout_s=90)
-        token = (keys / "edge/consul.token").read_text().strip()
+        authority = setup / "ca.pem"
+        headers = {"Authorization": f"Bearer {(keys / 'edge/consul.token').read_text().strip()}"}
         trusting = ssl.create_default_context(cafile=authority)
-        headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(headers=headers, verify=trusting, trust_env=False) as client:
+
+            async def leader() -> str:
+                found: str = (await client.get(f"https://127.0.0.1:{https[CONSUL_NODE]}/v1/status/leader")).json()
+                return found
+
+            leads = await eventually(leader, 60, "a leader", not_yet=(httpx.HTTPError,))
+            follower = next(name for name in names if not leads.endswith(f":{rpc[name]}"))
+            url = f"https://127.0.0.1:{https[follower]}"
+            await set_up(url, read_tokens(setup), *names, authority=authority, timeout_s=90)
 
             async def known() -> bool:
                 """Each server, asked by itself, knows all three and the token of an edge."""
