@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import httpx
@@ -47,6 +49,10 @@ class Before:
     events: int
 
 
+MOVES = re.compile(r'^rillcast_signaling_publisher_moves_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
+MOVED = "moved"
+
+
 async def repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: float, watchers: Watchers) -> Repetition:
     """Raises Skipped when the fault can't be made here."""
     async with AsyncExitStack() as stack:
@@ -63,6 +69,7 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
         steady = await _largest(stage.pages, began_ms - STEADY_S * 1000, began_ms)
         before = {page.name: await _before(page) for page in stage.pages}
         publisher, ffmpeg = (await stage.publisher.observe()).made, stage.ffmpeg.started
+        moves = await _moves(stage.cluster)
         scene = Scene(stage, rng, hold_s)
         places = {one.name: one.run.watching() for one in crowds}
         async with AsyncExitStack() as stack:
@@ -104,7 +111,7 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             lost=tuple(lost),
             whep=whep,
             whep_lost=whep_lost,
-            publishers=await _publishers(stage, publisher, ffmpeg),
+            publishers=(*await _publishers(stage, publisher, ffmpeg), *_new(await _moves(stage.cluster), moves)),
             recovery_s=None if recovery_s is None else round(recovery_s, 1),
             left_over=left_over,
             joined=answers.joined,
@@ -172,6 +179,23 @@ async def _publishers(stage: Stage, made: int, ffmpeg: int) -> tuple[str, ...]:
     told = [f"the SDK made {anew} PeerConnections"] if anew else []
     again = stage.ffmpeg.started - ffmpeg
     return (*told, *([f"ffmpeg was started {again} times"] if again else []))
+
+
+async def _moves(cluster: ChaosCluster) -> Counter[str]:
+    """What has come of publishers' moves so far, at the signaling instances that answer."""
+    found: Counter[str] = Counter()
+    async with httpx.AsyncClient(timeout=1, trust_env=False) as http:
+        for node in cluster.of(NodeKind.SIGNALING):
+            with suppress(httpx.HTTPError):
+                text = (await http.get(f"{node.admin}/metrics")).text
+                for outcome, count in MOVES.findall(text):
+                    found[outcome] += int(float(count))
+    return found
+
+
+def _new(now: Counter[str], before: Counter[str]) -> list[str]:
+    """Those that came to nothing meanwhile, in words. An instance that was killed has forgotten its own."""
+    return [f"{n} moves of publishers ended as {what}" for what, n in (now - before).items() if what != MOVED]
 
 
 async def settled(stage: Stage) -> None:
