@@ -1,7 +1,7 @@
 # Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check, `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos fuzz audit reference clouds images lock clean
+.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos kubernetes fuzz audit reference clouds images lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
@@ -44,6 +44,9 @@ bench-quick: setup-dev ## the same in ≤ 3 min
 
 chaos: setup-dev ## faults in a real cluster under viewers, into docs/benchmarks; as root  [SEED=1 MINUTES=20 FAULTS=edge-killed]
 	@scripts/chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS))
+
+kubernetes: setup-dev ## the Helm chart at a real API server, into docs/benchmarks; as root, with what docs/benchmarks.md lists on PATH
+	@scripts/kubernetes
 
 fuzz: setup ## whatever reads bytes from the network, for so long each  [SECONDS=60]
 	@eval "$$(.venv/bin/python scripts/setup.py --env)" && .venv/bin/python scripts/fuzz.py $(SECONDS)

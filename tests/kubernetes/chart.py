@@ -18,7 +18,12 @@ from tests.kubernetes.helm import CHART, RELEASE, chosen, helm, objects, run
 Say = Callable[[str], None]
 CONTROLLERS_S = 180.0
 UPGRADE = ("settings.LOG_LEVEL=warning", "drain.deadlineSeconds=60", "license.replicas=3")
-MOST_PODS = 60
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+LEFT = (
+    "all,configmaps,ingresses,networkpolicies,poddisruptionbudgets,roles,rolebindings,serviceaccounts,hpa,clusterroles,"
+    "clusterrolebindings,scaledobjects,httproutes,servicemonitors,prometheusrules"
+)
+"""Kinds of objects of which nothing is left in the end."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,19 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-async def make_definitions(api: Api, folder: Path) -> int:
-    """The kinds of objects of others that the chart makes too, from their projects' own files."""
-    made = 0
+async def make_definitions(api: Api, folder: Path) -> None:
+    """The kinds of objects of others that the chart makes too, as their projects publish them."""
+    names = []
     for path in sorted((folder / "definitions").glob("*.yaml")):
         for one in yaml.safe_load_all(path.read_text()):
             if one:
-                await api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", one)
-                made += 1
-    return made
+                await api.create(DEFINITIONS, one)
+                names.append(one["metadata"]["name"])
+
+    async def served() -> bool:
+        return all([condition(await api.get(f"{DEFINITIONS}/{name}"), "Established") == "True" for name in names])
+
+    await eventually(served, 60, "the definitions are served", every_s=0.5)
 
 
 async def prove(cluster: Cluster, say: Say, every: Sequence[Values] = EVERY) -> list[Proof]:
@@ -125,10 +134,9 @@ async def _prove(cluster: Cluster, values: Values, namespace: str) -> Proof:
 
     await helm(cluster, "uninstall", RELEASE, *where)
     labels = ("--selector", f"app.kubernetes.io/instance={RELEASE}")
-    kinds = "all,configmaps,ingresses,networkpolicies,poddisruptionbudgets,roles,rolebindings,serviceaccounts,hpa"
 
     async def nothing_left() -> bool:
-        return not (await run(cluster, "kubectl", "get", kinds, *where, *labels, "--output=name")).strip()
+        return not (await run(cluster, "kubectl", "get", LEFT, *where, *labels, "--output=name")).strip()
 
     await eventually(nothing_left, CONTROLLERS_S, f"{values.name}: nothing is left", every_s=1)
     return Proof(
@@ -164,13 +172,9 @@ async def workloads(cluster: Cluster, namespace: str) -> list[Json]:
 def is_settled(one: Json) -> bool:
     """Whether the controller has done what a Deployment or StatefulSet wishes, and no pod of before is left."""
     status, wished = one.get("status", {}), one["spec"].get("replicas", 1)
-    if status.get("observedGeneration") != one["metadata"]["generation"]:
-        return False
-    updated = status.get("updatedReplicas", 0)
-    if not updated and status.get("currentRevision") == status.get("updateRevision", 0):
-        updated = status.get("currentReplicas", 0)
-    counts = {status.get("replicas", 0), status.get("readyReplicas", 0), updated}
-    return counts == {wished} and not status.get("terminatingReplicas", 0)
+    counts = {status.get(field, 0) for field in ("replicas", "readyReplicas", "updatedReplicas")}
+    seen = status.get("observedGeneration") == one["metadata"]["generation"]
+    return seen and counts == {wished} and not status.get("terminatingReplicas", 0)
 
 
 async def _settled(cluster: Cluster, namespace: str) -> None:

@@ -73,13 +73,12 @@ class Outfit:
     environment: Mapping[str, str]
 
 
-def command_of(container: Json, environment: Mapping[str, str]) -> list[str]:
-    """What runs. An image without a command of its own here is refused."""
-    entry = container.get("command")
-    if entry is None:
-        image = container["image"].rpartition(":")[0].rpartition("/")[2]
-        entry = [programs()[image]]
-    return [expanded(word, environment) for word in (*entry, *container.get("args", ()))]
+def command_of(container: Json, environment: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """What runs. `known`: see `programs`. KeyError for an image whose program nobody knows."""
+    image = container["image"].rpartition(":")[0].rpartition("/")[2]
+    first, *more = container.get("command") or [known[image]]
+    words = (known.get(first, first), *more, *container.get("args", ()))
+    return [expanded(word, environment) for word in words]
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
@@ -104,7 +103,7 @@ class Container:
         pairs = [word for mount in outfit.mounts for word in (str(mount.source), mount.path)]
         inside = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
         begin = ("bash", "-c", _BEGIN, "begin", str(outfit.folder), str(outfit.names), "yes" if readonly else "no")
-        command = command_of(self._container, outfit.environment)
+        command = command_of(self._container, outfit.environment, programs())
         with outfit.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(*outfit.place.inside(), *inside, *begin, *pairs, "--"),

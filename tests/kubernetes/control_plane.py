@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import trustme
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from rillcast.cli.tls_files import now_utc
 from rillcast.testing.eventually import eventually
 from tests.kubernetes.api import Api, Json, Refused
 from tests.kubernetes.network import HERE, SIMULATED_PODS, Network, Place
@@ -39,61 +37,26 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("kubernetes")
-        made = self._build(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        self._ca = trustme.CA()
         self.authority = folder / "ca.pem"
-        self.authority.write_bytes(_pem(made.sign(self._key, hashes.SHA256())))
+        self._ca.cert_pem.write_to_path(str(self.authority))
 
     def issue(self, user: str, group: str = "", addresses: Sequence[str] = ()) -> tuple[Path, Path]:
         """The files of certificate and key, of a user of the API server or of a server."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._build(_name(user, group), key)
-        if addresses:
-            import ipaddress
-
-            names = [x509.IPAddress(ipaddress.ip_address(one)) for one in addresses]
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *names]), False)
-        return self._write(user, builder.sign(self._key, hashes.SHA256()), key)
+        made = self._ca.issue_cert(*addresses, common_name=user, organization_name=group or None)
+        certificate, private = (self._folder / f"{user}{end}" for end in (".pem", ".key"))
+        certificate.write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
+        made.private_key_pem.write_to_path(str(private))
+        return certificate, private
 
     def signing_key(self) -> tuple[Path, Path]:
         """The files of a public and a private key, for the tokens of service accounts."""
         key = ec.generate_private_key(ec.SECP256R1())
         public, private = self._folder / "accounts.pub", self._folder / "accounts.key"
-        spki = serialization.PublicFormat.SubjectPublicKeyInfo
-        public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, spki))
-        private.write_bytes(_private(key))
+        pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        public.write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+        private.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
         return public, private
-
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        from datetime import timedelta
-
-        now = now_utc()
-        return (
-            x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-        )
-
-    def _write(self, user: str, made: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[Path, Path]:
-        certificate, private = (self._folder / f"{user.replace(':', '-')}{end}" for end in (".pem", ".key"))
-        certificate.write_bytes(_pem(made))
-        private.write_bytes(_private(key))
-        return certificate, private
-
-
-def _name(user: str, group: str = "") -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
-    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, user)])
-
-
-def _pem(made: x509.Certificate) -> bytes:
-    return made.public_bytes(serialization.Encoding.PEM)
-
-
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 @dataclass(frozen=True)
@@ -162,7 +125,7 @@ async def control_plane(folder: Path) -> AsyncIterator[Cluster]:
 
 
 def _apiserver(certificates: Certificates, public: Path, private: Path) -> list[str]:
-    own = certificates.issue("kube-apiserver", addresses=(HERE, "127.0.0.1", "10.96.0.1"))
+    own = certificates.issue("kube-apiserver", addresses=(HERE, "127.0.0.1", "10.96.0.1", "localhost"))
     proxy = certificates.issue("aggregator")
     return [
         "--etcd-servers=http://127.0.0.1:2379",

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from rillcast.testing.servers import find_consul, find_nats_server
@@ -82,6 +83,7 @@ def furnish() -> None:
     LAB.mkdir()
 
 
+@cache
 def programs() -> dict[str, str]:
-    """Programs of images, by the name of the image without its tag."""
-    return {"nats": find_nats_server()}
+    """Where programs are that images have, by the name of the image and of the command."""
+    return {"nats": find_nats_server(), "consul": consul()}

@@ -77,7 +77,7 @@ async def grow_and_shrink(on: Live, say: Say) -> Growth:
         moved=moved,
         gaps_ms=tuple(gaps),
         ended=ended,
-        emptiest_first=_emptiest_first(samples, ended),
+        emptiest_first=emptiest_first(samples, ended),
         samples=tuple(samples),
     )
 
@@ -115,7 +115,7 @@ async def _sample(on: Live, crowds: dict[int, Crowd], samples: list[Sample], beg
         await asyncio.sleep(1)
 
 
-def _emptiest_first(samples: list[Sample], ended: tuple[Move, ...]) -> bool:
+def emptiest_first(samples: list[Sample], ended: tuple[Move, ...]) -> bool:
     """Whether no other edge had fewer viewers, in the last look before a pod was told to end."""
     for one in ended:
         there = [s.by_edge for s in samples if one.pod in s.by_edge and s.by_edge[one.pod] == one.viewers]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from rillcast.testing.eventually import within
 from tests.e2e.cluster import ROOT
 from tests.kubernetes.api import Json
 from tests.kubernetes.control_plane import Cluster
@@ -34,7 +35,7 @@ async def run(cluster: Cluster, *command: str | Path, stdin: str = "") -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(MOST_S):
+    async with within(MOST_S, " ".join(words[:3])):
         out, said = await process.communicate(stdin.encode())
     if process.returncode != 0:
         raise Refused(f"{' '.join(words)[:300]}: {said.decode(errors='replace')[-2_000:]}")

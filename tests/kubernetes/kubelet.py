@@ -89,7 +89,7 @@ class Kubelet:
             network, machine = self._cluster.network, self._cluster.machines[pod["spec"]["nodeName"]]
             place = machine if on_machine else await network.pod()
             folders = {"folder": LAB / "pods" / uid, "logs": self.logs, "names": self._names}
-            run = PodRun(self._cluster.api, pod, place, **folders)
+            run = PodRun(self._cluster.api, pod, (machine, place), **folders)
             self._runs[uid] = run
             self._tasks[uid] = asyncio.create_task(self._live(run))
 

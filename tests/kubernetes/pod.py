@@ -25,10 +25,14 @@ AGAIN_S = 1.0
 
 
 class PodRun:
-    """See the module. `place`, `folder` and `names`: as of `Outfit`."""
+    """See the module."""
 
-    def __init__(self, api: Api, pod: Json, place: Place, *, folder: Path, logs: Path, names: Path) -> None:
-        self._api, self._pod, self.place = api, pod, place
+    def __init__(
+        self, api: Api, pod: Json, places: tuple[Place, Place], *, folder: Path, logs: Path, names: Path
+    ) -> None:
+        """`places`: of the machine, and of the pod; the same for one in the network of its machine. `folder`: in
+        memory. `names`: see `Outfit`."""
+        self._api, self._pod, (self._machine, self.place) = api, pod, places
         self._folder, self._logs, self._names = folder, logs, names
         self.name: str = pod["metadata"]["name"]
         self.uid: str = pod["metadata"]["uid"]
@@ -192,7 +196,7 @@ class PodRun:
         found = {"Initialized": self._initialized, "ContainersReady": ready, "Ready": ready}
         status = {
             "phase": self._phase,
-            "hostIP": self.place.address,
+            "hostIP": self._machine.address,
             "podIP": self.place.address,
             "podIPs": [{"ip": self.place.address}],
             "conditions": [

@@ -44,6 +44,7 @@ async def _one(api: Api, pod: Json, volume: Json, own: Path) -> Path:
 async def _secret(api: Api, name: str, own: Path) -> None:
     for entry, value in ((await api.get(f"{HERE}/secrets/{name}")).get("data") or {}).items():
         (own / entry).write_bytes(base64.b64decode(value))
+        (own / entry).chmod(0o440)
 
 
 async def _config(api: Api, name: str, items: list[Json] | None, own: Path) -> None:
