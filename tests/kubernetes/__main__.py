@@ -29,6 +29,7 @@ from tests.kubernetes.chart import EVERY, make_definitions, prove
 from tests.kubernetes.control_plane import LIVE, VOLUMES_FOR_CHART, Cluster, control_plane, make_volumes, scheduler
 from tests.kubernetes.enclosure import LAB, TOOLS, enter, furnish, is_inside, missing
 from tests.kubernetes.growth import grow_and_shrink
+from tests.kubernetes.handover import prove_handover
 from tests.kubernetes.helm import RELEASE
 from tests.kubernetes.live import Say, discovery, live
 from tests.kubernetes.metrics import known_metrics, metrics
@@ -72,10 +73,11 @@ async def _chart(cluster: Cluster, results: Results, wanted: list[str], say: Say
     await make_definitions(cluster.api, Path(os.environ[TOOLS]))
     try:
         found = await prove(cluster, say, [one for one in EVERY if not wanted or one.name in wanted])
+        handover = {} if wanted else await prove_handover(cluster, say)
     except FAILURES as error:
         say(f"chart: {error}"[:3_000])
         return _failed(results, "the chart", error)
-    return msgspec.structs.replace(results, chart=tuple(found))
+    return msgspec.structs.replace(results, chart=tuple(found), handover=handover)
 
 
 async def _live(cluster: Cluster, results: Results, parts: list[str], say: Say) -> Results:

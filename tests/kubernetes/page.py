@@ -41,6 +41,13 @@ def document(results: Results) -> str:
     ]
     if results.chart:
         parts += _chart(results.chart)
+    if results.handover:
+        parts += [
+            "## Who says how many edges there are",
+            "Numbers that the Deployment wished during each step. The autoscaler has no metrics here; where it would act,"
+            " `kubectl scale` does.",
+            table(("step", "edges"), list(results.handover.items())),
+        ]
     if results.start:
         parts += _start(results.start)
     if results.growth:

@@ -204,8 +204,13 @@ class PodRun:
             ],
             "containerStatuses": [self._container_status(one, now) for one in self._pod["spec"]["containers"]],
         }
-        with suppress(Refused):
+        try:
             await self._api.patch(f"{self.path}/status", {"status": status}, STRATEGIC)
+        except Refused:
+            pass  # its object is gone
+        except httpx.HTTPError:
+            await asyncio.sleep(AGAIN_S)
+            self._changed.set()
 
     def _container_status(self, container: Json, now: str) -> Json:
         name = container["name"]

@@ -99,6 +99,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     load_before: tuple[float, float, float]
     load_after: tuple[float, float, float]
     chart: tuple[Proof, ...] = ()
+    handover: dict[str, str] = {}
+    """How many edges were wished after each step of `handover`."""
     metrics: tuple[str, ...] = ()
     """Names that the API of metrics knew while all kinds ran."""
     start: Start | None = None

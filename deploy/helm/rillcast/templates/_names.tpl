@@ -51,6 +51,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml (merge $extra $ports $own) -}}
 {{- end }}
 
+{{/* "yes" if what runs a kind is there, and nobody but helm has said how many pods it has. */}}
+{{- define "rillcast.helmCounts" -}}
+{{- $there := lookup "apps/v1" .own.workload .root.Release.Namespace .own.name }}
+{{- range dig "metadata" "managedFields" list $there }}
+{{- if and (eq .manager "helm") (hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas") }}yes{{ end }}
+{{- end }}
+{{- end }}
+
 {{- define "rillcast.kinds" -}}
 [signaling, origin, edge, transcoder, license]
 {{- end }}
