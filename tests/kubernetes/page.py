@@ -44,7 +44,7 @@ def document(results: Results) -> str:
     if results.handover:
         parts += [
             "## Who says how many edges there are",
-            "Numbers that the Deployment wished during each step. The autoscaler has no metrics here, and `kubectl scale`"
+            "Numbers that the Deployment wished during each step. The autoscaler has no metrics here; `kubectl scale`"
             " acts where it would.",
             table(("step", "edges"), list(results.handover.items())),
         ]
@@ -148,9 +148,9 @@ def _rollouts(found: Sequence[Rollout]) -> list[str]:
     ]
     return [
         "## All pods of a kind are replaced",
-        "As `kubectl rollout restart` does it, with the chart's own strategies and times, under viewers by the socket. At"
-        " last one edge is evicted, as when a machine is emptied; the other one, evicted at the same time, is refused by"
-        " the budget. *Published again*: the publisher uses WHIP, so it cannot be moved and a script starts it anew."
+        "As `kubectl rollout restart` does it, with the chart's own strategies and times, under viewers by the socket."
+        " At last one edge is evicted, as when a machine is emptied; the budget refuses the other one at the same time."
+        " *Published again*: the publisher uses WHIP, so it cannot be moved and a script starts it anew."
         " Viewers of `rillcast bench` open no second socket: at signaling, lost is who lost the picture.",
         table(head, rows),
     ]
