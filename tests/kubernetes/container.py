@@ -131,7 +131,7 @@ class Container:
             return 0
         if not self._child:
             pid = self._process.pid
-            with suppress(OSError, ValueError):
+            with suppress(OSError, IndexError):
                 self._child = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
         return self._child
 

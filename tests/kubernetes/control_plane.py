@@ -41,7 +41,7 @@ class Certificates:
         self.authority = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self.authority))
 
-    def issue(self, user: str, group: str = "", addresses: Sequence[str] = ()) -> tuple[Path, Path]:
+    def issue(self, user: str, group: str = "", addresses: Sequence[str] = ("localhost",)) -> tuple[Path, Path]:
         """The files of certificate and key, of a user of the API server or of a server."""
         made = self._ca.issue_cert(*addresses, common_name=user, organization_name=group or None)
         certificate, private = (self._folder / f"{user}{end}" for end in (".pem", ".key"))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from rillcast.testing.servers import find_consul, find_nats_server
 from tests.e2e.cluster import ROOT
 
 NEEDED = (
-    *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "prometheus"),
-    *("prometheus-adapter", "ip", "unshare", "nsenter", "mount", "chroot"),
+    *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
+    *("prometheus", "prometheus-adapter", "ip", "setpriv", "unshare", "nsenter", "mount", "chroot"),
 )
 """Programs on PATH. helm is that of `deploy/helm/get-tools`."""
 _INSIDE = "RILLCAST_TEST_ENCLOSURE"
@@ -66,10 +68,19 @@ def enter(arguments: list[str]) -> int:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
-    command = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return subprocess.run(
-        [*command, sys.executable, "-m", "tests.kubernetes", *arguments], env=inside, check=False
-    ).returncode
+    unshare = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    command = ("setpriv", "--pdeathsig", "KILL", *unshare, sys.executable, "-m", "tests.kubernetes", *arguments)
+    process = subprocess.Popen(command, env=inside)
+
+    def pass_on(number: int, _frame: object) -> None:
+        """unshare does not: it waits for its child."""
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of them
+    return process.wait()
 
 
 def furnish() -> None:

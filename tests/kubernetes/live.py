@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.kubernetes.control_plane import LIVE, Cluster, condition, make_namesp
 from tests.kubernetes.enclosure import LAB, consul
 from tests.kubernetes.helm import CHART, RELEASE, chosen, helm
 from tests.kubernetes.kubelet import PODS, Ended, Kubelet, kubelet
-from tests.kubernetes.names import Names, names
+from tests.kubernetes.names import TARGETS, Names, names
 from tests.kubernetes.pod import PodRun
 from tests.kubernetes.results import Move, Start
 
@@ -55,7 +55,7 @@ class Live:
     pods: Kubelet
     names: Names
     http: httpx.AsyncClient
-    ffmpeg: Ffmpeg
+    ffmpeg: Ffmpeg = field(default_factory=Ffmpeg)
     told: dict[str, int] = field(default_factory=dict)
     """Viewers of each edge when it was told to end."""
 
@@ -93,16 +93,20 @@ async def live(cluster: Cluster, say: Say) -> AsyncIterator[tuple[Live, Start]]:
     await make_volumes(cluster.api, LAB / "volumes", VOLUMES, LIVE)
     source = await make_source(cluster.folder)
     async with AsyncExitStack() as stack:
-        known = await stack.enter_async_context(names(cluster.api, LAB / "names", RELEASE))
+        known = await stack.enter_async_context(names(cluster.api, LAB / "names", cluster.folder / TARGETS, RELEASE))
         pods = await stack.enter_async_context(kubelet(cluster, known.file))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=5))
+        made = Live(cluster, pods, known, http)
         url = f"{known.way_in}/{APP}/whip/{STREAM}"
-        ffmpeg = await stack.enter_async_context(ffmpeg_again_and_again(source, url, cluster.folder))
-        made = Live(cluster, pods, known, http, ffmpeg)
-        yield made, await _start(made, say)
+        publishing = ffmpeg_again_and_again(source, url, cluster.folder)
+
+        async def publish() -> None:
+            made.ffmpeg = await stack.enter_async_context(publishing)
+
+        yield made, await _start(made, publish, say)
 
 
-async def _start(on: Live, say: Say) -> Start:
+async def _start(on: Live, publish: Callable[[], Awaitable[None]], say: Say) -> Start:
     began = time.monotonic()
     marks: dict[str, float] = {}
 
@@ -129,6 +133,10 @@ async def _start(on: Live, say: Say) -> Start:
         mark("nodes")
 
     async def picture() -> None:
+        await eventually(lambda: bool(on.names.signaling), START_S, "an instance of signaling")
+        mark("signaling")
+        await publish()
+
         async def seen() -> bool:
             async with crowd("the first", on.socket, STREAM, 1):
                 return True

@@ -12,6 +12,7 @@ import yaml
 from rillcast.testing.eventually import eventually
 from tests.kubernetes.api import Json, Refused
 from tests.kubernetes.control_plane import LIVE, Cluster, make_namespace, server
+from tests.kubernetes.names import TARGETS
 from tests.kubernetes.network import HERE
 
 INTERVAL_S = 10
@@ -19,22 +20,11 @@ INTERVAL_S = 10
 GROUP, VERSION = "custom.metrics.k8s.io", "v1beta1"
 PROMETHEUS, ADAPTER_PORT = f"http://{HERE}:9090", 6444
 NAMESPACE = "monitoring"
-_META = "__meta_kubernetes"
 
 
-def _prometheus(kubeconfig: Path) -> Json:
-    """It reads the Services with the label that the ServiceMonitor of the chart selects, at the port `admin`, and adds
-    the labels that the Prometheus operator adds."""
-    found = {"role": "endpointslice", "kubeconfig_file": str(kubeconfig), "namespaces": {"names": [LIVE]}}
-    relabel = [
-        {"source_labels": [f"{_META}_service_label_rillcast_metrics"], "regex": "true", "action": "keep"},
-        {"source_labels": [f"{_META}_endpointslice_port_name"], "regex": "admin", "action": "keep"},
-        {"source_labels": [f"{_META}_namespace"], "target_label": "namespace"},
-        {"source_labels": [f"{_META}_pod_name"], "target_label": "pod"},
-    ]
-    job = {"job_name": "nodes", "kubernetes_sd_configs": [found], "relabel_configs": relabel}
-    every = f"{INTERVAL_S}s"
-    return {"global": {"scrape_interval": every, "scrape_timeout": "5s"}, "scrape_configs": [job]}
+def _prometheus(targets: Path) -> Json:
+    job = {"job_name": "nodes", "file_sd_configs": [{"files": [str(targets)]}]}
+    return {"global": {"scrape_interval": f"{INTERVAL_S}s", "scrape_timeout": "5s"}, "scrape_configs": [job]}
 
 
 @asynccontextmanager
@@ -43,7 +33,7 @@ async def metrics(cluster: Cluster, rules: str) -> AsyncIterator[None]:
     chart's ConfigMap."""
     folder = cluster.folder
     config, rule_file = folder / "prometheus.yaml", folder / "adapter-rules.yaml"
-    config.write_text(yaml.safe_dump(_prometheus(cluster.kubeconfig)))
+    config.write_text(yaml.safe_dump(_prometheus(folder / TARGETS)))
     rule_file.write_text(rules)
     adapter = (
         f"--config={rule_file}",

@@ -86,12 +86,14 @@ def _start(one: Start) -> list[str]:
     rows = [
         ("the keys are there", one.keys),
         ("`helm install` has ended", one.helm),
+        ("the first instance of signaling takes clients", one.signaling),
         ("all pods are ready", one.nodes),
         ("a viewer sees a picture", one.picture),
     ]
     return [
         "## From `helm install` to the first stream",
-        "A publisher (ffmpeg, WHIP) and a viewer try again and again from the beginning. No image is pulled here.",
+        "A publisher (ffmpeg, WHIP) and a viewer try again and again as soon as signaling takes clients."
+        " No image is pulled here.",
         table(("", "s"), [(what, f"{seconds:.1f}") for what, seconds in rows]),
     ]
 

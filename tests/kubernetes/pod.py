@@ -95,10 +95,15 @@ class PodRun:
             running = Container(container, self._outfit(container, volumes))
             self._running[name] = running
             await running.start()
+            self._changed.set()
             probes = asyncio.create_task(self._probe(container, running))
-            code = await running.wait()
-            probes.cancel()
-            await asyncio.gather(probes, return_exceptions=True)
+            try:
+                code = await running.wait()
+            finally:
+                probes.cancel()
+                await asyncio.wait([probes])
+            if not probes.cancelled() and (error := probes.exception()):
+                raise error
             self._set_ready(name, False)
             self._codes[name] = code
             if self.asked_to_end is not None or self._pod["spec"]["restartPolicy"] == "Never":
@@ -119,7 +124,7 @@ class PodRun:
 
     def _outfit(self, container: Json, volumes: dict[str, Path]) -> Outfit:
         mounts = [
-            Mount(volumes[one["name"]] / one.get("subPath", ""), one["mountPath"].lstrip("/"))
+            Mount(volumes[one["name"]] / one.get("subPath", ""), _inside(one["mountPath"]))
             for one in sorted(container.get("volumeMounts") or [], key=lambda one: len(one["mountPath"]))
         ]
         name = container["name"]
@@ -230,3 +235,8 @@ class PodRun:
             "restartCount": self.restarts,
             "state": state,
         }
+
+
+def _inside(path: str) -> str:
+    """Relative to the root of the container, where /var/run is a link to /run."""
+    return path.lstrip("/").replace("var/run/", "run/", 1) if path.startswith("/var/run/") else path.lstrip("/")

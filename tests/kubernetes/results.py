@@ -9,7 +9,7 @@ from tests.kubernetes.chart import Proof
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """From `helm install` on, in seconds; the publisher and the viewer try again until they succeed."""
+    """From `helm install` on, in seconds."""
 
     keys: float
     """The Job with the keys has ended, and helm makes the rest."""
@@ -17,6 +17,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """The command has ended."""
     nodes: float
     """All pods are ready."""
+    signaling: float
+    """The first instance of it takes clients. From now on a publisher and a viewer try until they succeed."""
     picture: float
     """A viewer sees a picture of the first stream."""
 

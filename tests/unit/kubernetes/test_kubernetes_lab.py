@@ -71,7 +71,7 @@ def results(**more: Any) -> Results:
         took_s=600,
         load_before=(0, 0, 0),
         load_after=(1, 1, 1),
-        start=Start(keys=5, helm=6, nodes=30, picture=31),
+        start=Start(keys=5, helm=6, nodes=30, signaling=20, picture=31),
         growth=growth(),
         rollouts=(rollout(),),
     )
