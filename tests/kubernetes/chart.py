@@ -117,9 +117,9 @@ async def _prove(cluster: Cluster, values: Values, namespace: str) -> Proof:
         cluster, "kubectl", "get", *where, "--filename=-", "--output=name", stdin=yaml.safe_dump_all(first)
     )
     assert len(there.split()) == len(first)
+    autoscalers = await _autoscalers(cluster, namespace)
     await _settled(cluster, namespace)
-    before = await _pods(cluster, namespace)
-    budgets, autoscalers = await _budgets(cluster, namespace), await _autoscalers(cluster, namespace)
+    before, budgets = await _pods(cluster, namespace), await _budgets(cluster, namespace)
 
     await helm(cluster, "upgrade", RELEASE, CHART, *where, *options, *(f"--set={one}" for one in UPGRADE))
     await _settled(cluster, namespace)
@@ -211,13 +211,15 @@ async def _budgets(cluster: Cluster, namespace: str) -> int:
 
 
 async def _autoscalers(cluster: Cluster, namespace: str) -> int:
-    """How many there are. Each has found what it scales."""
+    """How many there are. Each has found what it scales, and brought it to the least number of pods."""
 
     async def found() -> tuple[list[Json]]:
         path = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
         items = await cluster.api.items(path)
         for one in items:
-            assert condition(one, "AbleToScale") == "True", (one["metadata"]["name"], one.get("status"))
+            status = one.get("status", {})
+            assert condition(one, "AbleToScale") == "True", (one["metadata"]["name"], status)
+            assert status["currentReplicas"] >= one["spec"]["minReplicas"], (one["metadata"]["name"], status)
         return (items,)
 
     (items,) = await eventually(found, CONTROLLERS_S, f"the autoscalers in {namespace}", every_s=1)
