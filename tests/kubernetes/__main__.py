@@ -34,7 +34,7 @@ from tests.kubernetes.helm import RELEASE
 from tests.kubernetes.live import Say, discovery, live
 from tests.kubernetes.metrics import known_metrics, metrics
 from tests.kubernetes.page import NAME, document, draw
-from tests.kubernetes.results import Results
+from tests.kubernetes.results import Began, Results
 from tests.kubernetes.rollouts import roll_all
 
 PARTS = ("chart", "crowd", "rollouts")
@@ -50,13 +50,8 @@ async def proved(options: argparse.Namespace, folder: Path, say: Say) -> Results
     began, machine = time.monotonic(), facts()
     results = Results(
         facts=machine,
-        command=options.command,
         versions=versions(),
-        scheduler=scheduler(),
         discovery=discovery(),
-        took_s=0,
-        load_before=machine.load,
-        load_after=machine.load,
     )
     async with control_plane(folder) as cluster:
         say(f"the cluster is up, its logs are in {folder}")
@@ -64,8 +59,16 @@ async def proved(options: argparse.Namespace, folder: Path, say: Say) -> Results
             results = await _chart(cluster, results, options.values, say)
         if {"crowd", "rollouts"} & set(options.parts):
             results = await _live(cluster, results, options.parts, say)
-    took_s = round(time.monotonic() - began, 1)
-    return msgspec.structs.replace(results, took_s=took_s, load_after=os.getloadavg())
+    run = Began(
+        at=machine.at,
+        commit=machine.commit,
+        command=options.command,
+        scheduler=scheduler(),
+        took_s=round(time.monotonic() - began, 1),
+        load_before=machine.load,
+        load_after=os.getloadavg(),
+    )
+    return msgspec.structs.replace(results, runs=(run,))
 
 
 async def _chart(cluster: Cluster, results: Results, wanted: list[str], say: Say) -> Results:
@@ -125,9 +128,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write(results: Results, folder: Path) -> Path:
-    """Page, plot and raw figures."""
+def write(results: Results, folder: Path, *, add: bool = False) -> Path:
+    """Page, plot and raw figures. `add`: with the parts that are there already."""
     folder.mkdir(parents=True, exist_ok=True)
+    if add and (folder / f"{NAME}.json").exists():
+        results = results.after(msgspec.json.decode((folder / f"{NAME}.json").read_bytes(), type=Results))
     raw = msgspec.json.format(msgspec.json.encode(results), indent=1)
     (folder / f"{NAME}.json").write_bytes(raw + b"\n")
     if results.growth:
@@ -151,6 +156,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks")
     parser.add_argument("--keep", type=Path, help="an empty folder for the logs")
+    parser.add_argument(
+        "--add", action="store_true", help="keep the parts that kubernetes.json has, and these have not"
+    )
     parser.add_argument("--render", type=Path, metavar="JSON", help="measure nothing; write page and plot anew")
     options = parser.parse_args()
     options.parts = [part for part in options.parts.split(",") if part]
@@ -188,7 +196,7 @@ def main() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("stopped, nothing written")
         return 130
-    print(write(results, options.out))
+    print(write(results, options.out, add=options.add))
     return 1 if harm(results) else 0
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tests.bench.tables import table
 from tests.kubernetes.chart import Proof
-from tests.kubernetes.results import Growth, Move, Results, Rollout, Start
+from tests.kubernetes.results import Began, Growth, Move, Results, Rollout, Start
 
 mpl.use("Agg")
 NAME = "kubernetes"
@@ -25,11 +25,7 @@ def document(results: Results) -> str:
     about = [
         ("machine", f"{facts.cpus} × {facts.cpu}, {facts.memory_gib:g} GiB, {facts.kernel}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
-        ("class of the scheduler", results.scheduler),
-        ("load before, after", f"{_load(results.load_before)}; {_load(results.load_after)}"),
         ("nodes find each other over", results.discovery),
-        ("command", f"`{results.command}`, {results.took_s / 60:.1f} min"),
-        ("commit", f"{facts.commit}, {facts.at}"),
     ]
     parts = [
         "# Kubernetes",
@@ -38,6 +34,7 @@ def document(results: Results) -> str:
         " settings, the volumes and the probes that the chart gives it, in a network namespace of its own or of its"
         " machine, and it gets SIGTERM when its object is deleted. Compare the figures with the load beside them.",
         table(("", ""), about),
+        table(("run", "class", "minutes", "commit", "load before", "load after", "at"), map(_run, results.runs)),
     ]
     if results.chart:
         parts += _chart(results.chart)
@@ -56,6 +53,11 @@ def document(results: Results) -> str:
         parts += _rollouts(results.rollouts)
     parts += ["## What went wrong", "\n".join(_wrong(results)) or "Nothing."]
     return "\n\n".join([*parts, f"Raw figures: [{NAME}.json]({NAME}.json)"]) + "\n"
+
+
+def _run(run: Began) -> tuple[str, ...]:
+    minutes, load = f"{run.took_s / 60:.1f}", (_load(run.load_before), _load(run.load_after))
+    return f"`{run.command}`", run.scheduler, minutes, run.commit, *load, run.at
 
 
 def _load(load: Sequence[float]) -> str:

@@ -88,18 +88,26 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[Move, ...]
 
 
-class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """One run."""
+class Began(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: how it was started, and what else the machine did."""
 
-    facts: Facts
+    at: str
+    commit: str
     command: str
-    versions: dict[str, str]
     scheduler: str
     """The class of the machine's scheduler that all of it ran in."""
-    discovery: str
     took_s: float
     load_before: tuple[float, float, float]
     load_after: tuple[float, float, float]
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, or several of different parts."""
+
+    facts: Facts
+    versions: dict[str, str]
+    discovery: str
+    runs: tuple[Began, ...] = ()
     chart: tuple[Proof, ...] = ()
     handover: dict[str, str] = {}
     """How many edges were wished after each step of `handover`."""
@@ -112,3 +120,13 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Pods of which a container ended that should not have."""
     errors: dict[str, str] = {}
     """Why a part did not come to its end."""
+
+    def after(self, earlier: Results) -> Results:
+        """With the parts of an earlier run that this one has left out."""
+        left_out = {name: getattr(earlier, name) for name in PARTS if not getattr(self, name)}
+        errors = {what: why for what, why in earlier.errors.items() if what not in self.errors}
+        return msgspec.structs.replace(self, runs=(*earlier.runs, *self.runs), errors=errors | self.errors, **left_out)
+
+
+PARTS = ("chart", "handover", "metrics", "start", "growth", "rollouts")
+"""What one run may leave out."""

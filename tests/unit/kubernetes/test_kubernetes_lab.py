@@ -18,7 +18,7 @@ from tests.kubernetes.control_plane import LIVE, STAGES
 from tests.kubernetes.growth import emptiest_first
 from tests.kubernetes.helm import CHART
 from tests.kubernetes.page import NAME, PLOT, document
-from tests.kubernetes.results import Growth, Move, Results, Rollout, Sample, Start
+from tests.kubernetes.results import Began, Growth, Move, Results, Rollout, Sample, Start
 
 DONE: dict[str, Any] = {
     "metadata": {"generation": 3},
@@ -62,15 +62,20 @@ def results(**more: Any) -> Results:
     facts = Facts(
         at="now", commit="c", kernel="k", cpu="p", cpus=2, flags=(), memory_gib=1, load=(0, 0, 0), versions={}
     )
-    plain = Results(
-        facts=facts,
+    run = Began(
+        at="now",
+        commit="c",
         command="python -m tests.kubernetes",
-        versions={"Kubernetes": "v1.36.3"},
         scheduler="ordinary",
-        discovery="consul",
         took_s=600,
         load_before=(0, 0, 0),
         load_after=(1, 1, 1),
+    )
+    plain = Results(
+        facts=facts,
+        versions={"Kubernetes": "v1.36.3"},
+        discovery="consul",
+        runs=(run,),
         start=Start(keys=5, helm=6, nodes=30, signaling=20, picture=31),
         growth=growth(),
         rollouts=(rollout(),),
@@ -186,3 +191,12 @@ def test_raw_figures_make_the_same_page_again(tmp_path: Path) -> None:
 
     assert page.read_text() == document(read)
     assert (tmp_path / PLOT).stat().st_size > 10_000
+
+
+def test_a_later_run_keeps_the_parts_that_it_left_out(tmp_path: Path) -> None:
+    write(results(rollouts=()), tmp_path)
+    write(results(start=None, growth=None), tmp_path, add=True)
+    read = msgspec.json.decode((tmp_path / f"{NAME}.json").read_bytes(), type=Results)
+
+    assert (read.growth, read.rollouts) == (growth(), (rollout(),))
+    assert len(read.runs) == 2
