@@ -37,7 +37,7 @@ from tests.kubernetes.page import NAME, document, draw
 from tests.kubernetes.results import Began, Results
 from tests.kubernetes.rollouts import roll_all
 
-PARTS = ("chart", "crowd", "rollouts")
+PARTS = ("chart", "handover", "crowd", "rollouts")
 FAILURES = (AssertionError, RuntimeError, OSError, TimeoutError, httpx.HTTPError, Refused)
 """What ends a part and is told: something did not come up, or was not as it should be."""
 
@@ -55,8 +55,8 @@ async def proved(options: argparse.Namespace, folder: Path, say: Say) -> Results
     )
     async with control_plane(folder) as cluster:
         say(f"the cluster is up, its logs are in {folder}")
-        if "chart" in options.parts:
-            results = await _chart(cluster, results, options.values, say)
+        if {"chart", "handover"} & set(options.parts):
+            results = await _chart(cluster, results, options, say)
         if {"crowd", "rollouts"} & set(options.parts):
             results = await _live(cluster, results, options.parts, say)
     run = Began(
@@ -71,16 +71,19 @@ async def proved(options: argparse.Namespace, folder: Path, say: Say) -> Results
     return msgspec.structs.replace(results, runs=(run,))
 
 
-async def _chart(cluster: Cluster, results: Results, wanted: list[str], say: Say) -> Results:
+async def _chart(cluster: Cluster, results: Results, options: argparse.Namespace, say: Say) -> Results:
     await make_volumes(cluster.api, LAB / "simulated", VOLUMES_FOR_CHART, "simulated")
     await make_definitions(cluster.api, Path(os.environ[TOOLS]))
     try:
-        found = await prove(cluster, say, [one for one in EVERY if not wanted or one.name in wanted])
-        handover = {} if wanted else await prove_handover(cluster, say)
+        if "chart" in options.parts:
+            wanted = [one for one in EVERY if not options.values or one.name in options.values]
+            results = msgspec.structs.replace(results, chart=tuple(await prove(cluster, say, wanted)))
+        if "handover" in options.parts:
+            results = msgspec.structs.replace(results, handover=await prove_handover(cluster, say))
     except FAILURES as error:
         say(f"chart: {error}"[:3_000])
         return _failed(results, "the chart", error)
-    return msgspec.structs.replace(results, chart=tuple(found), handover=handover)
+    return results
 
 
 async def _live(cluster: Cluster, results: Results, parts: list[str], say: Say) -> Results:
