@@ -72,7 +72,13 @@ class Node(ServerProcess):
         command = [*machine.inside(), sys.executable, "-m", f"services.{kind.value}"]
         prefix = f"RILLCAST_{kind.value.upper()}_"
         own = {prefix + key: value for key, value in settings.items()}
-        super().__init__(command, folder, self._is_ready, own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"})
+        self._settings = own | {"PYTHONUNBUFFERED": "1"}
+        super().__init__(command, folder, self._is_ready)
+        self.runs(ROOT)
+
+    def runs(self, code: Path) -> None:
+        """From the next start on it is the code of this folder."""
+        self._environment = self._settings | {"PYTHONPATH": str(code)}
 
     def _is_ready(self) -> bool:
         with suppress(httpx.HTTPError):
@@ -140,9 +146,11 @@ async def chaos_cluster(
     size: Size = Size(),
     settings: Mapping[str, str] | None = None,
     media_settings: Mapping[str, str] | None = None,
+    *,
+    code: Path = ROOT,
 ) -> AsyncIterator[ChaosCluster]:
     """Until the end of the block, however it ends. `settings`: of every node, without prefix. `media_settings`: of
-    origins and edges."""
+    origins and edges. `code`: the folder of what nodes run."""
     async with AsyncExitStack() as stack:
         net = await stack.enter_async_context(network(size.machines()))
         made = ChaosCluster(size, net, folder)
@@ -152,6 +160,7 @@ async def chaos_cluster(
         for kind, name in size.nodes():
             own = {**(settings or {}), **((media_settings or {}) if kind in ZONES else {})}
             made.nodes[name] = _node(made, kind, name, own)
+            made.nodes[name].runs(code)
         stack.push_async_callback(_kill_all, made)
         await asyncio.gather(*(server.start() for server in (*made.nats.values(), *made.consul.values())))
         await eventually(lambda: _is_up(made), UP_TIMEOUT_S, "JetStream has a leader")
