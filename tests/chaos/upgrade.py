@@ -1,9 +1,9 @@
 """Two versions in one cluster:  python -m tests.chaos.upgrade --base REVISION   (as root)
 
 Starts a cluster of that revision and, under viewers and publishers, replaces its nodes by those of this clone, one
-after the other in the order of docs/operations.md. Half of the edges and one signaling instance go back to the former version
-in between, as somebody does who does not like what he sees. Prints a line for each step and writes no page. The exit
-code is 1 when a viewer was lost or a session was left over.
+after the other in the order of docs/operations.md. An edge and a signaling instance go back to the former version in
+between, as with somebody who does not like what he sees. Prints a line for each step and writes no page. The exit code
+is 1 when a viewer was lost or a session was left over.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def steps(cluster: ChaosCluster, old: Path) -> list[Fault]:
     """All of them, in their order."""
     found = [step(f"{kind.value}: to this version", cluster.of(kind), ROOT) for kind in ORDER[:3]]
     edges, signaling = cluster.of(NodeKind.EDGE), cluster.of(NodeKind.SIGNALING)
-    found.append(step("half of the edges: to this version", edges[: len(edges) // 2 + 1], ROOT))
+    half = len(edges) // 2 + 1
+    # Edges before signaling: viewers of `rillcast bench` whose socket has closed cannot be moved any more.
+    found.append(step("half of the edges: to this version", edges[:half], ROOT))
     found.append(step("one edge and one signaling: back to the former one", [edges[0], signaling[0]], old))
-    found.append(
-        step("all that is left: to this version", [edges[0], signaling[0], *edges[len(edges) // 2 + 1 :]], ROOT)
-    )
+    found.append(step("all that is left: to this version", [edges[0], *edges[half:], signaling[0]], ROOT))
     found.append(step("transcoder: to this version", cluster.of(NodeKind.TRANSCODER), ROOT))
     return found
 

@@ -222,8 +222,7 @@ class UpstreamRelays:
                 pass
 
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
-        """The directory shows this now. Feeds whose parent or claim is out of date are opened anew, at once unless that
-        was in vain a moment ago."""
+        """The directory shows this now. Feeds that are out of date are opened anew, unless it was in vain just now."""
         if live is None:
             return
         for feed in self.feeds_of(key):
