@@ -19,6 +19,8 @@ OF_ITS_SERVER = TOLD | {
     "warFileOriginServerAddress",
 }
 """What describes the old server and its files. Nobody has set it."""
+THEIR_DEFAULTS = {"stunServerURI": "stun:stun1.l.google.com:19302"}
+"""What an Ant Media Server has where nobody has set anything, and an app here has not. Nobody has named that host."""
 NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
@@ -45,7 +47,7 @@ def to_carry(there: Mapping[str, Any], here: AppSettings | None) -> tuple[list[S
     wanted, refused = [], []
     for key in sorted(there.keys() - OF_ITS_SERVER):
         value, now = there[key], holds.get(key)
-        if value is None or value == now or (value in NOTHING and now in NOTHING):
+        if value is None or value in (now, THEIR_DEFAULTS.get(key)) or (value in NOTHING and now in NOTHING):
             continue
         if key not in known:
             if value not in NOTHING:

@@ -127,5 +127,5 @@ async def _remove(kept: Kept, bucket: Opened, began: int) -> int:
     while (entry := await patiently(partial(bucket.walk.after, behind))) is not None and entry.revision < began:
         behind = entry.revision
         if entry.value is not None and entry.key not in kept.left_out:
-            removed += await patiently(partial(bucket.kv.delete, entry.key, entry.revision))
+            removed += bool(await patiently(partial(bucket.kv.delete, entry.key, entry.revision)))
     return removed

@@ -103,6 +103,12 @@ def test_an_app_that_nobody_has_touched_differs_only_where_an_app_here_is_more_o
     assert settings.to_carry(of_original(), None) == ([settings.Setting("ipFilterEnabled", True, False)], [])
 
 
+def test_the_stun_server_that_an_operator_has_named_is_carried_and_the_one_that_nobody_named_is_not() -> None:
+    wanted, _ = settings.to_carry(untouched(stunServerURI="turn:turn.example.org"), None)
+    assert [one.key for one in wanted] == ["stunServerURI"]
+    assert settings.to_carry(untouched(), None) == ([], [])
+
+
 def test_what_was_set_is_carried_and_what_cannot_be_is_named() -> None:
     there = untouched(webRTCViewerLimit=7, mp4MuxingEnabled=True, jwtSecretKey="s", notOfThisTime=3, hlsTime=4)
 
