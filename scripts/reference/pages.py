@@ -11,6 +11,7 @@ from scripts.reference import (
     errors,
     helm,
     helm_schema,
+    helm_users,
     messages,
     metrics,
     plane,
@@ -33,5 +34,5 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "clouds.md": clouds.render,
     "helm.md": helm.render,
 }
-ELSEWHERE: Mapping[str, Callable[[], str]] = {helm_schema.PATH: helm_schema.render}
+ELSEWHERE: Mapping[str, Callable[[], str]] = {helm_schema.PATH: helm_schema.render, helm_users.PATH: helm_users.render}
 """Files that programs read, by their paths."""

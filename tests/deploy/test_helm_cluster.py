@@ -102,6 +102,12 @@ def end(node: asyncio.subprocess.Process) -> None:
         node.kill()
 
 
+def test_nats_starts_anew_when_its_users_may_do_something_else() -> None:
+    nats = named(rendered("dev"), "StatefulSet", f"{RELEASE}-nats")
+    annotations = nats["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["checksum/users"] == (CHART / "files/users.sha256").read_text().strip()
+
+
 async def test_nodes_of_the_chart_find_each_other_and_become_ready(tmp_path: Path) -> None:
     need_consul()
     assert (CHART / "values-dev.yaml").exists()
