@@ -80,7 +80,7 @@ def _show(old: AntMedia, client: Client, names: Sequence[str], here: set[str]) -
     count = 0
     for name in names:
         wanted, refused = _difference(old, client, name, name in here)
-        say(f"{name}: {'is here' if name in here else 'is to be made'}; {len(wanted)} settings differ")
+        say(f"{printable(name)}: {'is here' if name in here else 'is to be made'}; {len(wanted)} settings differ")
         for one in wanted:
             now = "" if one.here in settings.NOTHING else f", here {_value(one.key, one.here)}"
             say(f"  {one.key} = {_value(one.key, one.there)}{now}")
@@ -95,10 +95,10 @@ def _take(old: AntMedia, client: Client, name: str, is_here: bool) -> int:
         try:
             client.applications.create_app(name)
         except (NotDone, ClientError) as error:
-            say(f"{name}: is not made: {error}")
+            say(f"{printable(name)}: is not made: {error}")
             return 1
     carried = broadcasts.carry(client, name, old.broadcasts(name))
-    say(f"{name}: {carried.taken} broadcasts are taken, {carried.there_before} were here before")
+    say(f"{printable(name)}: {carried.taken} broadcasts are taken, {carried.there_before} were here before")
     for what, counts in (("refused", carried.refused), ("left out of", carried.left_out)):
         for why, count in counts.most_common():
             say(f"  {what} {count}, such as {printable(carried.examples[why])}: {printable(why)}")
@@ -106,7 +106,7 @@ def _take(old: AntMedia, client: Client, name: str, is_here: bool) -> int:
     wanted, refused = _difference(old, client, name, True)
     taken, more = settings.carry(client, name, wanted)
     refused += more
-    say(f"{name}: {len(taken)} settings are taken, {len(refused)} are refused")
+    say(f"{printable(name)}: {len(taken)} settings are taken, {len(refused)} are refused")
     _refusals(refused)
     return len(refused) + carried.amiss
 

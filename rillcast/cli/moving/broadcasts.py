@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "type": "liveStream",
 }
 """What somebody sets for a broadcast, and what it is as long as nobody has. Everything else a server says by itself."""
+NO_IDS = ("", ".", "..")
 _EMPTY: tuple[object, ...] = (None, "", [])
 
 
@@ -105,6 +106,8 @@ def _created(client: Client, app: str, some: list[Record]) -> str | None:
 
 
 def _is_here(client: Client, app: str, stream: str) -> bool:
+    if stream in NO_IDS:
+        return False  # it is refused in a moment, in words
     try:
         client.broadcasts.get_broadcast(app, stream)
     except NotFound:

@@ -9,7 +9,7 @@ from hashlib import md5
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "antmedia"
 EMAIL, PASSWORD = "admin@example.invalid", "Pa55-word!"
@@ -72,7 +72,7 @@ class AntMediaServer:
         if path == "/rest/v2/user-list":
             return 200, recorded("user-list-1")
         if path.startswith("/rest/v2/applications/settings/"):
-            return 200, self.apps[path.rpartition("/")[2]]
+            return 200, self.apps[unquote(path.rpartition("/")[2])]
         if path == "/rest/v2/request":
             app, _, rest = query["_path"][0].partition("/")
             if rest.startswith("rest/v2/broadcasts/list/"):

@@ -172,6 +172,14 @@ def test_everything_is_taken_over(line: Line, ours: Ours, old: AntMediaServer, h
     assert not [one for one in old.asked if not one.startswith("GET ") and "authenticate" not in one]
 
 
+def test_ids_and_names_that_are_odd_end_nothing_and_move_no_cursor(line: Line, ours: Ours, old: AntMediaServer) -> None:
+    old.apps = {"LiveApp": untouched(), "odd\x1b[2J": untouched()}
+    old.broadcasts = {"LiveApp": [broadcast(one, maxIdleTime=0) for one in ("", ".", "..", "a/b", "ok")]}
+    ran = line.run(*FROM, "--yes")
+    assert "LiveApp: 5 broadcasts are taken" in ran.out  # by this server of the test; a real one refuses some
+    assert "\x1b" not in ran.out + ran.err
+
+
 def test_a_dry_run_writes_nothing_and_says_what_would_be_refused(line: Line, ours: Ours, old: AntMediaServer) -> None:
     old.apps = {"second": untouched(webRTCViewerLimit=7, mp4MuxingEnabled=True)}
 
