@@ -112,7 +112,7 @@ async def test_a_stream_that_ends_while_its_job_is_handed_over_is_no_fault_of_ou
         await around.unwatch_rung("v0.90p", node.name)
         delete = around.renditions.delete
 
-        async def slowly(key: str, revision: int | None = None) -> bool:
+        async def slowly(key: str, revision: int | None = None) -> int | None:
             giving_back.set()
             await may_answer.wait()
             return await delete(key, revision)
