@@ -106,7 +106,7 @@ class ChildRelays:
         """The track is to be had from here now. If somebody else is being asked for it, that attempt ends as
         `Outdated`, and the relay is soon due. Nothing happens otherwise."""
         asking = self._asking.get(relay)
-        if asking is not None and not relay.asks_for(supply):
+        if asking is not None and not asking.expired() and not relay.asks_for(supply):
             asking.reschedule(asyncio.get_running_loop().time())
 
     async def _open(
