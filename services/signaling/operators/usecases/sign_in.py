@@ -96,8 +96,8 @@ class SignIn:
         if self._lockout.locked(key, counted, now_s):
             raise self._locked()
         crowded = self._lockout.crowded(key, now_s)
-        await self._step(key, counted, TryStep.BEGUN)
         try:
+            await self._step(key, counted, TryStep.BEGUN)
             account = await self._accounts.by_email(email)
             seen = account is not None and counted in account.seen_from
             if crowded and not seen and not is_this_machine(counted):
