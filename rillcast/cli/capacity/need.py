@@ -68,8 +68,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     needed: int
     spare: int
-    share: Share
-    """Of one of those that are needed."""
+    share: Share | None
+    """Of one of those that are needed; None where their number does not depend on the load."""
 
     @property
     def count(self) -> int:
@@ -124,9 +124,8 @@ class _Sum:
         if self._wish.ladder:
             groups.append(self._transcoders())
         services = self._table.machines[Use.SERVICES]
-        idle = Share(cores=self._costs.node_share / services.cores, network=0.0, memory=0.1)
         groups.append(
-            Group(region=self._home, kind=Use.SERVICES, machine=services, needed=SERVICES, spare=0, share=idle)
+            Group(region=self._home, kind=Use.SERVICES, machine=services, needed=SERVICES, spare=0, share=None)
         )
         traffic = self._traffic(tree, edges)
         ways = {

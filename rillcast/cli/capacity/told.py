@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from rillcast.cli.capacity.need import Group, Need
-from rillcast.cli.capacity.prices import Table, Use
+from rillcast.cli.capacity.prices import Table
 from rillcast.cli.fitting_table import Column
 
 COLUMNS = (
@@ -88,13 +88,15 @@ def page(need: Need, table: Table, command: str) -> str:
 
 
 def _row(group: Group, currency: str) -> list[str]:
-    by, how_far = group.share.tightest()
     cost = group.count * group.machine.per_hour
     spare = str(group.spare) if group.spare else "–"
-    filled = "–" if group.kind is Use.SERVICES else f"{how_far:.0%}"
+    by, filled = "–", "–"
+    if group.share is not None:
+        by, how_far = group.share.tightest()
+        filled = f"{how_far:.0%}"
     return [
         *(group.region, group.kind, str(group.count), spare, group.machine.name, filled),
-        *("–" if group.kind is Use.SERVICES else by, f"{cost:,.2f} {currency}"),
+        *(by, f"{cost:,.2f} {currency}"),
     ]
 
 

@@ -16,7 +16,7 @@ from rillcast.cli.moving.ant_media import AntMedia
 from rillcast.cli.operators import prompted
 from rillcast.cli.showing import in_words, printable, say
 from rillcast.cli.where import Where, asks
-from rillcast.client import Client, ClientError, NotDone
+from rillcast.client import Client, ClientError
 
 app = typer.Typer()
 PASSWORD = "RILLCAST_FROM_PASSWORD"
@@ -94,7 +94,7 @@ def _take(old: AntMedia, client: Client, name: str, is_here: bool) -> int:
     if not is_here:
         try:
             client.applications.create_app(name)
-        except (NotDone, ClientError) as error:
+        except ClientError as error:
             say(f"{printable(name)}: is not made: {error}")
             return 1
     carried = broadcasts.carry(client, name, old.broadcasts(name))

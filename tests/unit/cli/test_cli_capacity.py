@@ -40,7 +40,8 @@ def of_kind(found: Need, kind: Use) -> list[Group]:
 def test_no_machine_is_filled_further_than_it_may_be_and_none_is_needless(wish: Wish) -> None:
     found = need(wish, TABLE)
     for group in found.groups:
-        if group.kind is not Use.SERVICES:
+        assert (group.share is None) == (group.kind is Use.SERVICES)
+        if group.share is not None:
             assert group.share.tightest()[1] <= wish.busy
             assert group.spare == wish.spare
     for group in of_kind(found, Use.EDGE):
