@@ -98,6 +98,7 @@ def test_the_first_core_of_an_edge_carries_as_many_as_the_benchmark_found() -> N
     )
     (edges,) = [group for group in need(wish, alone).groups if group.kind is Use.EDGE]
     assert edges.needed == 1
+    assert edges.share is not None
     assert edges.share.cores == within_a_tenth(busiest["busy"])
 
 
