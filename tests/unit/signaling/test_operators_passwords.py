@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.http.addresses import counted_as
 from rillcast.testing.kv import FakeKeyValue
+from services.signaling.core.domain.client_rate import TooOften
 from services.signaling.operators.adapters.argon2_hashes import Argon2Hashes
 from services.signaling.operators.domain.accounts import SYSTEM, Account, Role
 from services.signaling.operators.domain.hash_line import PLACES
@@ -27,7 +28,7 @@ from services.signaling.operators.domain.session_cookie import SessionCookies
 from services.signaling.operators.ports import OPERATOR, Asker
 from services.signaling.operators.usecases.account_store import AccountStore
 from services.signaling.operators.usecases.first_account import FIRST, ensure_account
-from services.signaling.operators.usecases.sign_in import Locked, SignIn
+from services.signaling.operators.usecases.sign_in import MAX_WAITING, Locked, SignIn
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD, NEAR, FAR = "correct horse", "192.0.2.7", "203.0.113.9"
@@ -82,6 +83,14 @@ async def test_tries_that_run_at_once_count_each(site: Site) -> None:
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert outcomes.count(False) == TRIES
     assert [type(one) for one in outcomes if one is not False] == [Locked] * (6 - TRIES)
+
+
+async def test_an_office_signs_in_at_once_by_one_account_and_one_more_is_told_to_come_back(site: Site) -> None:
+    outcomes = await asyncio.gather(*(site.is_in() for _ in range(MAX_WAITING + 2)), return_exceptions=True)
+    assert outcomes.count(True) == MAX_WAITING + 1
+    (refused,) = (one for one in outcomes if one is not True)
+    assert isinstance(refused, TooOften)
+    assert refused.retry_after_s
 
 
 async def test_one_address_has_so_many_tries_whatever_names_it_tries(site: Site) -> None:

@@ -21,9 +21,10 @@ from services.signaling.operators.domain.session_cookie import SessionCookies, d
 from services.signaling.operators.ports import Asker, OtherInstances, PasswordHashes
 from services.signaling.operators.usecases.account_store import AccountStore
 
-MAX_WAITING = 8
+MAX_WAITING = 24
 """Passwords for one account from one address that wait for the one that is being looked at: they are looked at one
-after another, so that each counts before the next."""
+after another, so that each counts before the next. An office whose panels share an account signs in from one address,
+all at once after its server was restarted."""
 RETRY_AFTER_S = 2.0
 
 
