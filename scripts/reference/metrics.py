@@ -9,18 +9,22 @@ from types import ModuleType
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from rillcast.runtime.telemetry.diagnostic import DIAGNOSTIC
+from rillcast.runtime.telemetry.tallied import TalliedHistogram
 from scripts.reference import messages
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import modules_called, who_runs
 from scripts.reference.markdown import page, paragraph, prose
 
 INTRODUCTION = """
-Every node serves its metrics in Prometheus' text format at `/metrics` of its admin listener. Counters count from the
-start of the process. A label has a value from a closed set, except where the text says otherwise.
+Every node serves its metrics at `/metrics` of its admin listener: in OpenMetrics, with the traces of single figures as
+exemplars, to whom asks for it by `Accept`, as Prometheus does, and else in Prometheus' text format. Counters count from
+the start of the process. A label has a value from a closed set, except where the text says otherwise. Metrics that are
+marked as those for whoever looks for a fault are shown on no dashboard.
 
 A histogram is exported as three series: `_bucket` (with the label `le`), `_sum` and `_count`.
 """
-FORMS = {Counter: "Counter", Gauge: "Gauge", Histogram: "Histogram"}
+FORMS = {Counter: "Counter", Gauge: "Gauge", Histogram: "Histogram", TalliedHistogram: "Histogram"}
 CODES = re.compile(r"or (?:the refusal's|a) code\b")
 """How a help text says that a label also has the codes of refusals as its values."""
 ENUM = re.compile(r"`(\w+)`")
@@ -100,7 +104,8 @@ def _section(module: ModuleType) -> Iterator[str]:
     for instrument in found:
         yield f"### {exposed_name(instrument)}"
         yield prose(instrument._documentation.rstrip(".") + ".")
-        yield paragraph(f"{FORMS[type(instrument)]}{_labels(instrument)}.")
+        used = " For whoever looks for a fault." if exposed_name(instrument) in DIAGNOSTIC else ""
+        yield paragraph(f"{FORMS[type(instrument)]}{_labels(instrument)}.{used}")
 
 
 def _labels(instrument: MetricWrapperBase) -> str:

@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.telemetry.tallied import TalliedHistogram
 from scripts.reference.found import modules_called
 from scripts.reference.settings import services
 
@@ -19,6 +20,7 @@ SUFFIXES: Mapping[type[MetricWrapperBase], tuple[str, ...]] = {
     Counter: ("_total",),
     Gauge: ("",),
     Histogram: ("_bucket", "_sum", "_count"),
+    TalliedHistogram: ("_bucket", "_sum", "_count"),
 }
 
 

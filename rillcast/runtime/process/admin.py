@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
 from rillcast.runtime.discovery.questions import AGE_HEADER, INCARNATION_HEADER, NODE_HEADER
@@ -21,6 +19,7 @@ from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.telemetry.exposition import exposition
 
 State = Callable[[], dict[str, object]]
 
@@ -71,8 +70,9 @@ def admin_app(readiness: Readiness, state: State, to_us: Lifelines, names: froze
         return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        text, content_type = await exposition(request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": content_type})
 
     app.router.routes.append(Route("/lifeline", to_us, methods=["GET"]))
     return app
