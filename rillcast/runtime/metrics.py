@@ -153,6 +153,13 @@ KV_ERRORS = Counter(
     "delete, entries.",
     ["bucket", "operation"],
 )
+KV_WATCH_LAG_SECONDS = Histogram(
+    "rillcast_kv_watch_lag_seconds",
+    "From the begin of a write of this node until this node's own watch of the same bucket shows it. Measured for one "
+    "write at a time",
+    ["bucket"],
+    buckets=_BUS_BUCKETS,
+)
 KV_BUCKETS_CREATED = Counter(
     "rillcast_kv_buckets_created_total",
     "Buckets made because the store had none: at first start, or after it lost its state.",

@@ -24,6 +24,7 @@ from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Entry, Snapshot
 from rillcast.runtime.store.js_stream import TIMEOUT_S, JsStream
 from rillcast.runtime.store.nats_watch import Feed, entry_of
+from rillcast.runtime.store.write_echo import WriteEcho
 
 _LATELY_S = 30.0
 _DUPLICATES_S = 120.0
@@ -72,6 +73,7 @@ class NatsKeyValue:
             on_made=metrics.KV_BUCKETS_CREATED.labels(bucket).inc,
         )
         self._feeds: set[Feed] = set()
+        self._echo = WriteEcho(time.monotonic, metrics.KV_WATCH_LAG_SECONDS.labels(bucket).observe)
         self._interruptions = 0
         self._resumable = 0  # up to which revision a watch may go on from a snapshot: none over an interruption
         self._refused_at: float | None = None
@@ -156,7 +158,8 @@ class NatsKeyValue:
     @asynccontextmanager
     async def watch(self, after: int = 0) -> AsyncIterator[AsyncIterator[Entry]]:
         """See `KeyValue.watch`."""
-        feed = Feed(self._store, self._prefix, after if after <= self._resumable else 0, knows=after > 0)
+        begin = after if after <= self._resumable else 0
+        feed = Feed(self._store, self._prefix, begin, knows=after > 0, on_change=self._echo.shown)
         self._feeds.add(feed)
         try:
             yield feed.entries()
@@ -233,9 +236,12 @@ class NatsKeyValue:
         name = secrets.token_hex(8)
         if revision is not None:
             headers |= {"Nats-Expected-Last-Subject-Sequence": str(revision), _WRITE: name}
+        if self._feeds:
+            self._echo.writing(key)
         try:
             ack = await self._store.jetstream().publish(self._prefix + key, value, headers=headers or None)
         except nats.js.errors.APIError as error:
+            self._echo.failed(key)
             if error.err_code in _WRONG_REVISION:
                 return await self._own_write(key, name)
             raise

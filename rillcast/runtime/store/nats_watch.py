@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 import nats.errors
@@ -58,13 +58,23 @@ class Store(Protocol):
 class Feed:
     """One reader of one bucket: either `snapshot` once, or `entries` for as long as somebody follows; then `stop`."""
 
-    def __init__(self, store: Store, prefix: str, after: int = 0, *, knows: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prefix: str,
+        after: int = 0,
+        *,
+        knows: bool = False,
+        on_change: Callable[[str], None] = lambda _key: None,
+    ) -> None:
         """`prefix`: what comes before the key in a subject. `after`: `entries` begins behind this revision; 0 = with
-        what is present. `knows`: the reader has entries already, so that it is told of deletions too."""
+        what is present. `knows`: the reader has entries already, so that it is told of deletions too. `on_change` is
+        called with the key of each entry of `entries`."""
         self._store = store
         self._prefix = prefix
         self._after = after
         self._knows = knows
+        self._on_change = on_change
         self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE)
         self._subscription: Subscription | None = None
         self._consumer = ""
@@ -116,6 +126,7 @@ class Feed:
             catching_up = left > 0
             while (msg := await self._next(_SILENCE_S)) is not None:
                 entry = self._entry(msg)
+                self._on_change(entry.key)
                 # The first time nobody knows of keys deleted long ago; after a gap somebody may.
                 if entry.value is not None or not catching_up or self._knows:
                     yield entry
