@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rillcast.runtime.telemetry.exemplars import exemplar
+
 SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
 MAX_SOCKETS = Gauge(
     "rillcast_signaling_max_sockets",
@@ -24,13 +26,16 @@ COMMANDS = Counter(
 )
 JOINS = Counter(
     "rillcast_signaling_joins_total",
-    "Sessions asked for, by role (publish, play, move, whip, whep) and outcome: ok once started, failed, or a code.",
-    ["role", "outcome"],
+    "Sessions asked for, by role (publish, play, move, whip, whep), by outcome: ok once started, failed, or a code; "
+    "and by stage: admission, description (the client's is awaited), node (one is asked), connection (ICE, DTLS and, "
+    "of a publisher, its media), running.",
+    ["role", "outcome", "stage"],
 )
 JOIN_SECONDS = Histogram(
     "rillcast_signaling_join_seconds",
-    "Time from the client's request to the running session, by role: play and whep until connected, publish and "
-    "whip until media flows.",
+    "Time from the client's request to the running session, by role (publish, play, move, whip, whep): publish and "
+    "whip until media flows, the others until connected. move: from the news that an edge is gone or drains until a "
+    "viewer is connected at another one.",
     ["role"],
     buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
 )
@@ -69,6 +74,18 @@ PLAYER_WATCH_SECONDS = Counter(
 PLAYER_REPORTS_UNWRITTEN = Counter(
     "rillcast_signaling_player_reports_unwritten_total",
     "Reports of players that were counted and not written to the log, since it had as many of them as it may.",
+)
+PLAYER_FIRST_FRAME_SECONDS = Histogram(
+    "rillcast_signaling_player_first_frame_seconds",
+    "From the wish to watch to the first picture, as players by WebRTC report it that can: the page of Rillcast does.",
+    buckets=(0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0),
+)
+PLAYER_FREEZES = Counter(
+    "rillcast_signaling_player_freezes_total", "Times the picture stood still, as players by WebRTC report it that can."
+)
+PLAYER_FROZEN_SECONDS = Counter(
+    "rillcast_signaling_player_frozen_seconds_total",
+    "For how long the picture stood still, as players by WebRTC report it that can.",
 )
 NOT_SERVED = Counter(
     "rillcast_signaling_not_served_total",
@@ -253,17 +270,17 @@ class PrometheusTally:
         """Something a client sent was ignored or refused for its form."""
         REFUSED_INPUTS.labels(reason).inc()
 
-    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
+    def joined(self, role: str, outcome: str, stage: str, seconds: float | None = None) -> None:
         """A session started, or it came to nothing."""
-        _joins(role, outcome).inc()
+        _joins(role, outcome, stage).inc()
         if seconds is not None:
-            _join_seconds(role).observe(seconds)
+            _join_seconds(role).observe(seconds, exemplar())
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
         """A publisher goes on at another origin, or not."""
         PUBLISHER_MOVES.labels(outcome).inc()
         if seconds is not None:
-            PUBLISHER_MOVE_SECONDS.observe(seconds)
+            PUBLISHER_MOVE_SECONDS.observe(seconds, exemplar())
 
 
 CERTIFICATE_ORDERS = Counter(

@@ -15,6 +15,7 @@ class PlayerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     event: str = ""
     protocol: str = ""
     subscriber_id: str | None = None
+    first_frame_ms: int | None = None
 
 
 class WatchReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -24,4 +25,7 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     event: str = ""
     protocol: str = ""
     subscriber_id: str | None = None
+    first_frame_ms: int | None = None
     watch_time_ms: int = 0
+    freezes: int = 0
+    frozen_ms: int = 0

@@ -25,6 +25,7 @@ from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.ports import Bus, Journal, KeyValue, WorkQueue
 from rillcast.runtime.process.readiness import Readiness
+from services.signaling.core.domain.join_stage import JoinStage
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
 """The origin that has a stream now; None when nobody publishes it."""
@@ -224,6 +225,6 @@ class Tally(Protocol):
 
     def refused_input(self, reason: str) -> None: ...
 
-    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None: ...
+    def joined(self, role: str, outcome: str, stage: JoinStage, seconds: float | None = None) -> None: ...
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None: ...

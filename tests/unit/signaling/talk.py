@@ -17,6 +17,7 @@ from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.admission_rules import Admitted
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import Admit, Effect, OpenPublisher, OpenViewer, Send
 from services.signaling.websocket.domain.questions import Questions
@@ -93,6 +94,7 @@ class Tallied:
         self.joins: list[tuple[str, str, float | None]] = []
         self.refused: list[str] = []
         self.moves: list[str] = []
+        self.stages: list[JoinStage] = []
 
     def command(self, command: str, outcome: str) -> None:
         pass
@@ -100,8 +102,9 @@ class Tallied:
     def refused_input(self, reason: str) -> None:
         self.refused.append(reason)
 
-    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
+    def joined(self, role: str, outcome: str, stage: JoinStage, seconds: float | None = None) -> None:
         self.joins.append((role, outcome, seconds))
+        self.stages.append(stage)
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
         self.moves.append(outcome)

@@ -19,6 +19,7 @@ from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.usecases.not_live import RETRY_AFTER_S
 from services.signaling.whip.adapters.http_sessions import (
@@ -103,7 +104,7 @@ class Site:
     def check(self, counted_as: str) -> None:
         """Changes are not limited here."""
 
-    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
+    def joined(self, role: str, outcome: str, stage: JoinStage, seconds: float | None = None) -> None:
         self.counted.append((role, outcome))
 
     def refused_input(self, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName
@@ -67,6 +68,40 @@ async def test_for_how_long_somebody_watched_is_added_up(player: httpx.AsyncClie
         answer = await player.post(WATCHED, json={"streamId": "s1", "protocol": "dash", "watchTimeMs": watched_ms})
         assert answer.status_code == status
     assert counter._value.get() - before == 1.5
+
+
+@pytest.mark.parametrize(
+    ("said", "protocol", "counted"),
+    [
+        (321, "webrtc", 1),
+        (0, "WebRTC", 1),
+        (321, "hls", 0),
+        (-1, "webrtc", 0),
+        (10**9, "webrtc", 0),
+        ("1", "webrtc", 0),
+    ],
+)
+async def test_a_first_picture_is_counted_if_it_makes_sense(
+    player: httpx.AsyncClient, said: object, protocol: str, counted: int
+) -> None:
+    def seen() -> float:
+        return REGISTRY.get_sample_value("rillcast_signaling_player_first_frame_seconds_count") or 0.0
+
+    before = seen()
+    report = {"streamId": "s1", "event": "playStartedFirstTime", "protocol": protocol, "firstFrameMs": said}
+    answer = await player.post(PLAY, json=report)
+    assert answer.status_code == (200 if counted or protocol == "hls" else 400)
+    assert seen() - before == counted
+
+
+async def test_freezes_are_added_up(player: httpx.AsyncClient) -> None:
+    before = metrics.PLAYER_FREEZES._value.get(), metrics.PLAYER_FROZEN_SECONDS._value.get()
+    report = {"streamId": "s1", "protocol": "webrtc", "watchTimeMs": 60_000}
+    for freezes, frozen_ms, status in ((2, 1_500, 200), (-1, 0, 400), (0, 10**12, 400), (10**6, 0, 400)):
+        answer = await player.post(WATCHED, json=report | {"freezes": freezes, "frozenMs": frozen_ms})
+        assert answer.status_code == status
+    assert metrics.PLAYER_FREEZES._value.get() - before[0] == 2
+    assert metrics.PLAYER_FROZEN_SECONDS._value.get() - before[1] == 1.5
 
 
 @pytest.mark.parametrize("stream", ["", "a b", "x" * 300])

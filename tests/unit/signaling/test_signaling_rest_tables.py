@@ -23,6 +23,7 @@ from rillcast.contracts.status import OPENAPI_PATH
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.domain.region import RegionFinder, parse_networks
 from services.signaling.operators.adapters.http_credentials import Arrival
 from services.signaling.operators.adapters.jwks_keys import JwksKeys
@@ -235,7 +236,7 @@ class Counted:
 
     def command(self, command: str, outcome: str) -> None: ...
 
-    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None: ...
+    def joined(self, role: str, outcome: str, stage: JoinStage, seconds: float | None = None) -> None: ...
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None: ...
 

@@ -99,11 +99,11 @@ async def test_a_viewer_gets_a_resource_while_the_stream_is_live(c: Cluster) -> 
 
 async def test_joins_are_counted_when_they_run(c: Cluster) -> None:
     await c.go_live()
-    before = JOINS.labels("whep", "ok")._value.get()
+    before = JOINS.labels("whep", "ok", "running")._value.get()
     await post(c, "whep")
     session = c.played[0].session
     await c.edge_of(session).tell(session, state=SessionState.CONNECTED)
-    await c.sees(lambda: JOINS.labels("whep", "ok")._value.get() == before + 1)
+    await c.sees(lambda: JOINS.labels("whep", "ok", "running")._value.get() == before + 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])

@@ -16,6 +16,7 @@ from services.signaling.rest.domain.player_reports import (
     EVENTS,
     PROTOCOLS,
     WATCH_TIME,
+    WEBRTC,
     PlayerReport,
     WatchReport,
     one_of,
@@ -43,8 +44,10 @@ class PlayerReports:
     async def played(self, app: App, caller: Caller, body: PlayerReport) -> Result:
         """Something happened in a player. Raises `NotTaken`, and `TooOften`."""
         self._check(caller, body)
-        event = one_of(EVENTS, body.event)
-        metrics.PLAYER_EVENTS.labels(event, one_of(PROTOCOLS, body.protocol)).inc()
+        event, protocol = one_of(EVENTS, body.event), one_of(PROTOCOLS, body.protocol)
+        metrics.PLAYER_EVENTS.labels(event, protocol).inc()
+        if body.first_frame_ms is not None and protocol == WEBRTC:
+            metrics.PLAYER_FIRST_FRAME_SECONDS.observe(body.first_frame_ms / 1_000)
         self._write(app, body, event, 0)
         return Result(success=True)
 
@@ -54,6 +57,9 @@ class PlayerReports:
         protocol = one_of(PROTOCOLS, body.protocol)
         metrics.PLAYER_EVENTS.labels(WATCH_TIME, protocol).inc()
         metrics.PLAYER_WATCH_SECONDS.labels(protocol).inc(body.watch_time_ms / 1_000)
+        if protocol == WEBRTC:
+            metrics.PLAYER_FREEZES.inc(body.freezes)
+            metrics.PLAYER_FROZEN_SECONDS.inc(body.frozen_ms / 1_000)
         self._write(app, body, WATCH_TIME, body.watch_time_ms)
         return Result(success=True)
 

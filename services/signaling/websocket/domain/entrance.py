@@ -9,6 +9,7 @@ from services.signaling.core.domain.admission_rules import Admitted
 from services.signaling.core.domain.codec_switches import codec_rule
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.ports import Streams, Tally
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.descriptions import catch_up, noted
@@ -183,6 +184,7 @@ class Entrance:
         if slot is None or not self._slots.advance(slot, Step.DENIED):
             return []
         self._tally.command(slot.role.value, error.code.value)
+        self._tally.joined(slot.role.value, error.code.value, JoinStage.ADMISSION)
         return [*self._let_go(slot), Send(replies.error(error, slot.stream))]
 
     def _let_go(self, slot: Slot) -> list[Effect]:

@@ -14,6 +14,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, new_session_id
 from rillcast.contracts.messages import FormerSession, SessionAnswer
 from rillcast.contracts.words import EndReason, Role
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.ports import Tally
 from services.signaling.websocket.domain import replies, session_events, two_offers
 from services.signaling.websocket.domain.descriptions import catch_up, noted
@@ -216,7 +217,7 @@ class PublisherMoves:
         if former.node_gone and former.node is not None:
             effects.append(LeaveBehind(former.session, former.node))
         if not had_started:
-            self._tally.joined(Role.PUBLISH.value, "ok", now - former.asked_at)
+            self._tally.joined(Role.PUBLISH.value, "ok", JoinStage.RUNNING, now - former.asked_at)
             effects += [Send(frame) for frame in session_events.starting(successor)]
         return [*effects, Forget(former.session)]
 

@@ -11,6 +11,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.ports import Tally
 from services.signaling.websocket.domain import replies, session_events, two_offers
 from services.signaling.websocket.domain.descriptions import catch_up
@@ -85,9 +86,9 @@ class Sessions:
         if former is not None:
             return [Forget(session), *(self._moves.refused(former, error) if wanted else [])]
         if is_challenger:
-            self._tally.joined(_figure(slot), error.code.value)
+            self._tally.joined(_figure(slot), error.code.value, JoinStage.NODE)
             return [Forget(session), Send(replies.error(error, slot.stream))]
-        return [Forget(session), *(self._tell_refusal(slot, error) if wanted else [])]
+        return [Forget(session), *(self._tell_refusal(slot, error, JoinStage.NODE) if wanted else [])]
 
     def reoffered(self, answer: SessionAnswer) -> list[Effect]:
         """A publisher's node has restarted ICE. If the client was meanwhile sent the offer of another node, it has
@@ -118,10 +119,11 @@ class Sessions:
             return []
         if slot.life is Life.MOVE:
             return self._moves.answer_refused(slot)
-        return [*self.leave(slot, Step.ANSWER_REFUSED, EndReason.REFUSED), *self._tell_refusal(slot, error)]
+        left = self.leave(slot, Step.ANSWER_REFUSED, EndReason.REFUSED)
+        return [*left, *self._tell_refusal(slot, error, JoinStage.CONNECTION)]
 
-    def _tell_refusal(self, slot: Slot, error: RillcastError) -> list[Effect]:
-        self._tally.joined(_figure(slot), error.code.value)
+    def _tell_refusal(self, slot: Slot, error: RillcastError, stage: JoinStage) -> list[Effect]:
+        self._tally.joined(_figure(slot), error.code.value, stage)
         told = Send(replies.error(error, slot.stream))
         if slot.moving:
             return [told, Send(session_events.ended(slot))]
@@ -185,14 +187,14 @@ class Sessions:
         if slot.life is Life.MOVE:
             return self._moves.expired(slot)
         failure = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the client did not answer in time")
-        self._tally.joined(_figure(slot), failure.code.value)
+        self._tally.joined(_figure(slot), failure.code.value, slot.stage)
         return [*self.leave(slot, Step.EXPIRED, EndReason.START_TIMEOUT), Send(replies.error(failure, slot.stream))]
 
     def _started(self, slot: Slot, now: Now) -> list[Effect]:
         figure = _figure(slot)
         if not self._slots.advance(slot, Step.STARTED):
             return []
-        self._tally.joined(figure, "ok", now - slot.asked_at)
+        self._tally.joined(figure, "ok", JoinStage.RUNNING, now - slot.asked_at)
         effects: list[Effect] = [] if slot.moving else [Send(frame) for frame in session_events.starting(slot)]
         slot.moving = False
         two_offers.forget(slot)
@@ -228,7 +230,7 @@ class Sessions:
     def _closed(self, slot: Slot, reason: EndReason) -> list[Effect]:
         effects: list[Effect] = [Send(frame) for frame in session_events.closing(slot, reason)]
         if slot.phase is not Phase.RUNNING:
-            self._tally.joined(_figure(slot), "failed")
+            self._tally.joined(_figure(slot), "failed", slot.stage)
         return effects + self._gone(slot, Step.CLOSED)
 
     def _node_leaves(self, slot: Slot, now: Now, drains: SessionChanged | None = None) -> list[Effect]:

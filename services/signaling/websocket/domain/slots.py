@@ -8,9 +8,19 @@ from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.codec_switches import CodecRule
 from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.phases import Life, Phase, Step, following
+
+_STAGES = {
+    Phase.ADMITTING: JoinStage.ADMISSION,
+    Phase.OFFER_WANTED: JoinStage.DESCRIPTION,
+    Phase.OPENING: JoinStage.NODE,
+    Phase.ANSWER_WANTED: JoinStage.DESCRIPTION,
+    Phase.CONNECTING: JoinStage.CONNECTION,
+}
+"""In every other phase it has started."""
 
 
 class Slot(msgspec.Struct, kw_only=True, eq=False):
@@ -87,6 +97,11 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
         if self.moves_from is not None:
             return Life.MOVE
         return Life.PUBLISH if self.role is Role.PUBLISH else Life.PLAY
+
+    @property
+    def stage(self) -> JoinStage:
+        """How far it has come, for the figures about joins."""
+        return _STAGES.get(self.phase, JoinStage.RUNNING)
 
     @property
     def has_run(self) -> bool:

@@ -26,6 +26,7 @@ from services.signaling.core.domain.doors import open_doors
 from services.signaling.core.domain.ice_servers import ice_server, link_header, link_to, without_relay
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.webhook_question import java_map
@@ -156,12 +157,15 @@ class HttpSessions(ABC):
             meta_data=request.query_params.get("metaData", ""),
             query=java_map(request.query_params.multi_items()),
         )
+        stage = JoinStage.ADMISSION
         try:
             self._services.admission.knock(applicant)
             body = await read_body(request, MAX_SDP_BYTES) if media_type(request) == SDP else b""
             admitted = await self._services.admission.admit(applicant, knocked=True)
             self.check(applicant, admitted)
+            stage = JoinStage.DESCRIPTION
             offer = self._offer(request, body)
+            stage = JoinStage.NODE
             asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
             left = asyncio.Event()
             watching = asyncio.create_task(_watch_client(request, left))
@@ -170,7 +174,7 @@ class HttpSessions(ABC):
             finally:
                 watching.cancel()
         except RillcastError as error:
-            self._services.tally.joined(self.role, error.code.value)
+            self._services.tally.joined(self.role, error.code.value, stage)
             self._services.joins.forget(_session(applicant))
             raise
         except BaseException:

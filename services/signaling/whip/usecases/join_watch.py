@@ -8,6 +8,7 @@ from typing import Protocol
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import SessionState
+from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.ports import SessionEvents, Tally
 
 WATCH_S = 30.0
@@ -47,14 +48,14 @@ class JoinWatch:
             if event.node != node:
                 return
             if event.state is SessionState.CLOSED:
-                self._tally.joined(self._role, "failed")
+                self._tally.joined(self._role, "failed", JoinStage.CONNECTION)
                 self._joins.forget(event.session)
                 self._events.forget(event.session)
                 return
             if event.state is not None:
                 self._joins.connected(event.session)
             if event.state in (self._running, SessionState.MEDIA):
-                self._tally.joined(self._role, "ok", loop.time() - began)
+                self._tally.joined(self._role, "ok", JoinStage.RUNNING, loop.time() - began)
                 self._events.forget(event.session)
 
         self._events.want(session, changed)
