@@ -25,6 +25,7 @@ from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.downstream_relays import DownstreamRelays
 from services.edge.usecases.drain import Drain
 from services.edge.usecases.first_packet import FirstPackets
+from services.edge.usecases.relay_figures import RelayFigures
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.session_events import SessionEvents
 from services.edge.usecases.session_start import SessionStart
@@ -79,6 +80,7 @@ class Edge:
         # what each viewer is sent of it
         self.switch = TrackSwitch(self.backlog, relays, tasks=tasks, clock=clock, relay_fill_s=settings.relay_fill_s)
         self.supplies = supplies = Supplies(stream)
+        self.figures = RelayFigures(relays.of_source, clock)
         self.stopped = stopped = StoppedLayers(relays.of_source, relays.feeds_of, self._layers_changed, clock)
         self.allocator = StreamAllocator(
             self.backlog,
@@ -141,6 +143,7 @@ class Edge:
             self._witness.on_event,
             children.on_event,
             self.relays.on_event,
+            self.figures.on_event,
             self.stopped.on_event,
             self.streams.on_event,
             sessions.on_event,

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rillcast.runtime.telemetry.tallied import TalliedHistogram
+
 
 class Counted(Sized, Protocol):
     """All viewers, as `services.edge.domain.viewer.Viewers`."""
@@ -68,6 +70,18 @@ RELAY_CHILD_OPENS = Counter(
     ["outcome"],
 )
 RELAY_CHILDREN_LOST = Counter("rillcast_edge_relay_children_lost", "Relays ended because the child fell silent")
+RELAY_GAP = Histogram(
+    "rillcast_edge_relay_gap_seconds",
+    "What the viewers of a relay missed when its parent fell silent: from the last sign of life of that parent to the "
+    "first packet of the next one, or of the same one",
+    buckets=(0.1, 0.2, 0.4, 0.5, 0.6, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
+)
+RELAY_PACKETS_LOST = Counter(
+    "rillcast_edge_relay_packets_lost", "Packets of parents that never came, although they were asked for again"
+)
+RELAY_PACKETS_RECOVERED = Counter(
+    "rillcast_edge_relay_packets_recovered", "Packets of parents that came after being asked for"
+)
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
 SWITCHES = Counter(
     "rillcast_edge_rendition_switches",
@@ -90,6 +104,23 @@ PROBES = Counter(
     "rillcast_edge_probes", "Tries whether a viewer's link carries more, by outcome: fits, failed", ["outcome"]
 )
 STARVED = Gauge("rillcast_edge_viewers_starved", "Viewers whose link does not carry even the lowest rendition")
+VIEWER_LOSS = TalliedHistogram(
+    "rillcast_edge_viewer_loss_ratio",
+    "Share of the packets sent to a viewer that it reports missed, before they are sent again. One observation for "
+    "each viewer and second",
+    buckets=(0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
+VIEWER_RTT = TalliedHistogram(
+    "rillcast_edge_viewer_rtt_seconds",
+    "Round trip to a viewer. One observation for each viewer and second in which it is known",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2),
+)
+FREEZES = Counter(
+    "rillcast_edge_freezes_estimated",
+    "Times the picture of a viewer most likely stood still, by cause: late (its newest packet became more than half a "
+    "second old), silent (no packet of its video came in here)",
+    ["cause"],
+)
 NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")
 REPAIRED = Counter("rillcast_edge_repaired_packets", "Packets sent again to viewers from the ring")
 DROPPED = Counter("rillcast_edge_dropped_packets", "Packets not sent because a viewer's budget or the socket was full")

@@ -41,6 +41,10 @@ class Feed:
         """The time from which on a pause that has begun is longer than two of its pictures are apart."""
         self.lost_at = -math.inf
         """The time at which a parent fell silent the last time."""
+        self.unheard_at: float | None = None
+        """The time of the last sign of life of a parent that fell silent, until something comes again."""
+        self.repairs = (0, 0)
+        """How many packets were lost and recovered, as told the last time."""
         self.owner_gone = False
         """Whether the owner of the track, a transcoder, did not answer when it was asked the last time."""
         self.layer_shares: tuple[float, ...] = ()
@@ -54,6 +58,11 @@ class Feed:
     @property
     def track(self) -> TrackRecord:
         return self.relay.track
+
+    def note_repairs(self, lost: int, recovered: int) -> tuple[int, int]:
+        """Take in totals as in `SourceStats`. By how much they have grown."""
+        before, self.repairs = self.repairs, (lost, recovered)
+        return max(0, lost - before[0]), max(0, recovered - before[1])
 
     def note_layers(self, rates_bps: tuple[int, ...]) -> None:
         """Take in a second's bit rates, as in `SourceStats.layers_bps`."""

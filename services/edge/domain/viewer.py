@@ -260,6 +260,11 @@ class StatsDelta(msgspec.Struct, frozen=True):
     repaired: int
     dropped: int
 
+    @property
+    def any(self) -> bool:
+        """Whether there was any."""
+        return bool(self.nacks or self.repaired or self.dropped)
+
 
 def grown(before: SessionStats | None, after: SessionStats) -> StatsDelta:
     """The growth from one second's figures to the next."""

@@ -6,6 +6,7 @@ from opentelemetry import context
 from opentelemetry.trace import Span, Status, StatusCode
 
 from rillcast.contracts.words import EndReason
+from rillcast.runtime.telemetry.exemplars import exemplar
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.viewer import Viewer
@@ -36,8 +37,9 @@ class FirstPackets:
 
     def sent(self, viewer: Viewer) -> None:
         """The first packet has left: the span ends, and the time since the request is counted."""
-        metrics.FIRST_PACKET.observe(self._clock() - viewer.since)
-        if span := self._spans.pop(viewer, None):
+        span = self._spans.pop(viewer, None)
+        metrics.FIRST_PACKET.observe(self._clock() - viewer.since, exemplar(span))
+        if span is not None:
             span.end()
 
     def failed(self, viewer: Viewer, reason: EndReason) -> None:

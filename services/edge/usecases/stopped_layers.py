@@ -16,6 +16,7 @@ from rillcast.media.protocol import Event, SourceId, SourceSilent, SourceStarted
 from rillcast.relay.child_relay import ChildState
 from services.edge import metrics
 from services.edge.domain.feed import Feed
+from services.edge.domain.freezes import Freeze, silent_freezes
 from services.edge.ports import Clock
 
 SURE_S = 0.6
@@ -54,6 +55,7 @@ class StoppedLayers:
         match event:
             case SourceSilent(source=source, frame_interval_ms=interval_ms):
                 if (feed := self._feed_of(source)) and feed.track.kind is MediaKind.VIDEO:
+                    self._count_freezes(feed, interval_ms)
                     more_s = max(0.0, MISSED_INTERVALS * interval_ms / 1000 - SILENT_S)
                     feed.flows_since, feed.missed_at = None, self._clock() + more_s
                     self._known.setdefault(feed.key, frozenset())
@@ -82,6 +84,11 @@ class StoppedLayers:
             if more := stopped - before:
                 metrics.LAYERS_STOPPED.inc(len(more))
                 self._on_news(key)
+
+    @staticmethod
+    def _count_freezes(feed: Feed, interval_ms: int) -> None:
+        frozen = silent_freezes(feed.users - feed.relay.children, interval_ms)
+        metrics.FREEZES.labels(Freeze.SILENT.value).inc(max(0, frozen))
 
     def _is_missed(self, feed: Feed) -> bool:
         return feed.flows_since is None and feed.missed_at <= self._clock()

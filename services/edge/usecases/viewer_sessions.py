@@ -8,6 +8,7 @@ from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession
 from services.edge import metrics
 from services.edge.domain.awaited_rungs import AwaitedRungs
+from services.edge.domain.freezes import freeze
 from services.edge.domain.stage import Stage, StageEvent
 from services.edge.domain.viewer import Viewer, Viewers, grown
 from services.edge.ports import Clock
@@ -126,9 +127,15 @@ class ViewerSessions:
 
     def _take(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
         growth = grown(viewer.stats, stats)
-        metrics.NACKED.inc(growth.nacks)
-        metrics.REPAIRED.inc(growth.repaired)
-        metrics.DROPPED.inc(growth.dropped)
+        if growth.any:
+            metrics.NACKED.inc(growth.nacks)
+            metrics.REPAIRED.inc(growth.repaired)
+            metrics.DROPPED.inc(growth.dropped)
+        metrics.VIEWER_LOSS.observe(stats.fraction_lost)
+        if stats.rtt_ms > 0:
+            metrics.VIEWER_RTT.observe(stats.rtt_ms / 1000)
+        if cause := freeze(viewer.stats, stats):
+            metrics.FREEZES.labels(cause.value).inc()
         viewer.stats = stats
 
     def _measure(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
