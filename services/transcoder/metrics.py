@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 JOBS = Gauge("rillcast_transcoder_jobs", "Ladder jobs held by lease, watched or not")
 ENCODERS = Gauge("rillcast_transcoder_encoders", "Rungs being encoded now")
@@ -33,6 +33,17 @@ FEEDS = Counter(
     ["outcome"],
 )
 FRAMES = Counter("rillcast_transcoder_frames", "Source frames: encoded, left_out (overload), lost (network)", ["fate"])
+QUEUE = Histogram(
+    "rillcast_transcoder_queue_seconds",
+    "How long a frame of a source has waited for its decoder. A queue whose first frame waits for a second is emptied",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1),
+)
+ENCODE = Histogram(
+    "rillcast_transcoder_encode_seconds",
+    "How long one picture of one rung took to be encoded. Slower than pictures come, a ladder falls behind",
+    ["encoder"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.0167, 0.02, 0.0333, 0.05, 0.1, 0.2, 0.5),
+)
 ERRORS = Counter(
     "rillcast_transcoder_errors",
     "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow, plane_busy (the plane "

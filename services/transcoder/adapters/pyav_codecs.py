@@ -94,6 +94,7 @@ class Encoder:
 
         Raises av.error.FFmpegError, ValueError (no such encoder) or NotImplementedError (no device).
         """
+        self.name = kind.name
         self.width = width
         self.height = height
         self.hardware = kind.hardware

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ import av
 from av.video.frame import VideoFrame
 
 from rillcast.contracts.ids import TrackId
+from services.transcoder import metrics
 from services.transcoder.adapters.pyav_codecs import Decoder, Encoder, FrameTooLarge, Scaler
 from services.transcoder.adapters.pyav_encoders import UNUSABLE, EncoderChoice
 from services.transcoder.domain.depacketizer import EncodedFrame
@@ -140,6 +142,8 @@ class LadderEngine:
             )
             active.encoder = encoder
             active.keyframe_wanted = True
+        began = time.perf_counter()
         encoded = encoder.encode(scaled, pts, keyframe=active.keyframe_wanted)
+        metrics.ENCODE.labels(encoder.name).observe(time.perf_counter() - began)
         active.keyframe_wanted = active.keyframe_wanted and not encoded
         return [packet for unit in encoded for packet in active.packetizer.packets(unit)]

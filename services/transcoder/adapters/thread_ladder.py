@@ -112,6 +112,7 @@ class LadderThread:
                 if self._stopping:
                     return
                 frame = self._frames.popleft()
+                metrics.QUEUE.observe(max(0.0, self._clock() - frame.arrived_at))
                 encode = self._backlog.encode(len(self._frames))
                 rungs, self._rungs = self._rungs, None
                 keyframes, self._keyframes = self._keyframes, set()
