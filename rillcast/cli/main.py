@@ -35,7 +35,8 @@ PARTS = {
 }
 """Groups of commands, and where they are."""
 ALONE = tuple(
-    f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining", "importing", "planning")
+    f"rillcast.cli.commands.{name}"
+    for name in ("login", "events", "trace", "store", "joining", "importing", "planning")
 )
 """Commands that are in no group."""
 OF_BENCH = frozenset(("aiortc", "av", "numpy", "rillcast_load_native"))

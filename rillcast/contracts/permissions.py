@@ -157,6 +157,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.NODE_SILENT, {_ORIGIN, _EDGE, _TRANSCODER}, {_SIGNALING}),
         (subjects.NODE_DOUBTED, {_SIGNALING}, {_ORIGIN, _EDGE, _TRANSCODER}),
         (subjects.node_vouched(ANY), {_ORIGIN, _EDGE, _TRANSCODER}, {_SIGNALING}),
+        (subjects.TRACES_KEPT, NODES, NODES),
         (subjects.STREAM_STARTED, {_ORIGIN}, ()),
         (subjects.STREAM_ENDED, {_ORIGIN}, {_EDGE}),
         (subjects.STREAM_RESTORED, {_ORIGIN}, ()),
@@ -174,6 +175,7 @@ def _rows() -> tuple[Traffic, ...]:
             (subjects.node_reported(kind, ANY), {BusUser(kind)}, ()),
             (subjects.node_left(kind, ANY), {BusUser(kind)}, ()),
             (subjects.node_confirm(kind, ANY), NODES, {BusUser(kind)}),
+            (subjects.node_traces(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
         ]
         if kind is not NodeKind.LICENSE:
             rows += [
@@ -235,6 +237,9 @@ JOURNALS = (
     ),
 )
 """One row for each journal of `subjects`, made like the buckets."""
+MAY_MISS = (f"{subjects.PREFIX}.node.traces.", subjects.TRACES_KEPT)
+"""Where subjects begin without whose permission a node runs all the same, so that nodes can be upgraded before the
+users of NATS are made anew: only what shows traces is missing then."""
 MAKER = BusUser.LICENSE
 """Who makes the buckets, the queues and the journals, and changes what they are. A user who may do that can have all
 that goes over the bus stored, and read it. So it is one user, of the service that no client ever talks to."""

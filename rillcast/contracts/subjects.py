@@ -117,6 +117,11 @@ def node_drain(kind: NodeKind, node: NodeId) -> str:
     return f"{PREFIX}.node.drain.{kind}.{node}"
 
 
+def node_traces(kind: NodeKind, node: NodeId) -> str:
+    """`messages.TracesRequest` → `messages.TracesAnswer`. The kind is that of the node."""
+    return f"{PREFIX}.node.traces.{kind}.{node}"
+
+
 # --- requests to any signaling instance
 SIGNALING_ADMIT = f"{PREFIX}.signaling.admit"
 """`messages.AdmitRequest` → `messages.AdmitAnswer`; queue group ``signaling``. A refusal is the answer's failure.
@@ -205,6 +210,9 @@ def session_changed(signaling_node: NodeId) -> str:
     return f"{PREFIX}.session.changed.{signaling_node}"
 
 
+TRACES_KEPT = f"{PREFIX}.traces.kept"
+"""`messages.TracesKept`, at most once a second, from a process in which something of a trace that was not sampled has
+failed, or was slow."""
 STREAM_STARTED = f"{PREFIX}.stream.started"
 """`messages.StreamEvent`, when the media of a new epoch begins to flow."""
 STREAM_ENDED = f"{PREFIX}.stream.ended"

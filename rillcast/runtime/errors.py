@@ -11,6 +11,10 @@ class StartError(RuntimeError):
     """The node can't start; the text is one line for the operator, naming what to change."""
 
 
+class PermissionMissing(StartError):
+    """NATS does not let the node hear something."""
+
+
 class Stopped(Exception):
     """The node was told to stop before it was up, and has ended in order. This is no failure."""
 

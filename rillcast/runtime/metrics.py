@@ -95,6 +95,28 @@ LOG_LINES_LEFT_OUT = Counter(
     "Lines of the log not written because the same place in the code had written too many in the last seconds.",
 )
 
+TRACE_SPANS_FORGOTTEN = Counter(
+    "rillcast_trace_spans_forgotten_total",
+    "Finished spans pushed out of the memory of this process by newer ones: `rillcast trace` does not know them any "
+    "more. It moves always once there were as many spans as are kept.",
+)
+TRACE_SPANS_SENT = Counter("rillcast_trace_spans_sent_total", "Spans that the collector has taken.")
+TRACE_SPANS_DROPPED = Counter(
+    "rillcast_trace_spans_dropped_total",
+    "Spans that were to be sent to the collector and were not, by reason: full (too many waited, since it is slow or "
+    "silent), not_taken (it refused them, or was not reached in time), unsent (they waited when the process ended).",
+    ["reason"],
+)
+TRACES_KEPT = Counter(
+    "rillcast_traces_kept_total",
+    "Traces that were not sampled, and were sent to the collector all the same: something of them failed here, or they "
+    "took long.",
+)
+TRACES_NOT_KEPT = Counter(
+    "rillcast_traces_not_kept_total",
+    "Failed or slow traces that were neither sampled nor kept, since there were too many of them in one second.",
+)
+
 BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
 BUS_STALLED = Gauge(
     "rillcast_bus_stalled", "1 while the connection to NATS is up and yet NATS does not answer: nobody counts as gone."

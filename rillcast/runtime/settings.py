@@ -103,6 +103,12 @@ class NodeSettings(BaseSettings):
     """Lines for people, or one JSON object a line for machines."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318. Empty: no traces leave the node."""
+    trace_spans: int = Field(default=4_000, ge=0, le=1_000_000)
+    """Finished spans that are kept in memory for `rillcast trace`, about 1 KB each; 0 = none."""
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the traces beginning here that is exported. Of others, failed and slow ones are, while in memory."""
+    trace_slow_s: float = Field(default=3.0, ge=0)
+    """A trace that takes longer counts as slow; 0 = none does."""
     drain_timeout_s: float = Field(default=10.0, ge=0)
     """Time for leaving without harm after SIGTERM."""
 

@@ -7,18 +7,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from rillcast.runtime.telemetry.tracing import record_traces
+from rillcast.testing.spans import recorded_spans
 
 
 class Told:
     """Everything that was logged, at every level and with its fields, and every span that has ended."""
 
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
+    def __init__(self, exporter: InMemorySpanExporter) -> None:
+        self.exporter = exporter
         self._lines: list[str] = []
 
     @property
@@ -49,19 +47,18 @@ class _Ear(logging.Handler):
 @contextmanager
 def overheard() -> Iterator[Told]:
     """Record what is told during the block."""
-    told, root = Told(), logging.getLogger()
-    provider, ear, level = TracerProvider(), _Ear(told), root.level
-    provider.add_span_processor(SimpleSpanProcessor(told.exporter))
-    record_traces(provider)
-    root.addHandler(ear)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield told
-    finally:
-        root.setLevel(level)
-        root.removeHandler(ear)
-        record_traces(None)
-        provider.shutdown()
+    root = logging.getLogger()
+    level = root.level
+    with recorded_spans() as exporter:
+        told = Told(exporter)
+        ear = _Ear(told)
+        root.addHandler(ear)
+        root.setLevel(logging.DEBUG)
+        try:
+            yield told
+        finally:
+            root.setLevel(level)
+            root.removeHandler(ear)
 
 
 def spoilt(sdp: str, mark: str) -> Iterator[str]:

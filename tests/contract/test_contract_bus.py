@@ -13,7 +13,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES, decode_answer
-from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
+from rillcast.runtime.telemetry.tracing import Tracing, configure_tracing, tracer
 from rillcast.testing.eventually import eventually, within
 
 
@@ -336,7 +336,7 @@ async def test_what_was_wired_during_an_outage_works_after_it(world: BusWorld) -
 
 
 async def test_the_trace_of_the_asker_reaches_the_handler(world: BusWorld) -> None:
-    configure_tracing("test", "node", "0")
+    configure_tracing("test", "node", "0", Tracing())
     seen: list[int] = []
 
     async def note(request: Ask) -> Told:

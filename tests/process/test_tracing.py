@@ -9,8 +9,8 @@ from rillcast.testing.eventually import within
 
 PROGRAM = """
 import sys
-from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing, tracer
-configure_tracing("edge", "edge-7", "1.2", sys.argv[1])
+from rillcast.runtime.telemetry.tracing import Tracing, configure_tracing, flush_tracing, tracer
+configure_tracing("edge", "edge-7", "1.2", Tracing(sys.argv[1]))
 with tracer("test").start_as_current_span("a span to be seen"):
     pass
 flush_tracing()

@@ -25,6 +25,7 @@ from rillcast.client.api.subscribers import Subscribers
 from rillcast.client.api.subtracks import Subtracks
 from rillcast.client.api.system import System
 from rillcast.client.api.tokens import Tokens
+from rillcast.client.api.traces import Traces
 from rillcast.client.api.users import Users
 from rillcast.client.asking import Asking
 
@@ -73,5 +74,7 @@ class Api:
         """What players tell of themselves. It is counted in metrics and written to the log, and nothing hangs on it."""
         self.sessions = Sessions(ask)
         """The last 10000 joins of the cluster, of the last seven days, and what became of them."""
+        self.traces = Traces(ask)
+        """What took how long, and where, across all nodes: of joins, moves, failovers, drains and the like."""
         self.document = Document(ask)
         """What describes this API."""

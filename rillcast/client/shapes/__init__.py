@@ -52,11 +52,13 @@ from rillcast.client.shapes.system import (
     ThreadState,
 )
 from rillcast.client.shapes.tokens import Token
+from rillcast.client.shapes.traces import FoundTraces, TracedSpan, TraceStatus
 from rillcast.client.shapes.users import AccountsRole, ShownUser, SignInBody, User
 from rillcast.contracts.broadcast_records import Destination, HlsParameters, PlayListItem
 from rillcast.contracts.messages.drains import DrainCount, DrainProgress
 from rillcast.contracts.messages.license import LicenseStatus, LicenseUsage, UsageDay, UsageReport
 from rillcast.contracts.messages.nodes import CarriedStream, MachineMemory, NodeInfo, NodeLoad, NodeReport, TreePlace
+from rillcast.contracts.messages.traces import SpanRole
 from rillcast.contracts.status import AppStatus, CarriedBy, ClusterStatus, NodeStatus, ServedStream, StreamStatus
 from rillcast.contracts.words import DrainPhase, LicenseState, LogLevel, NodeKind, Role, SpareCodec
 
@@ -89,6 +91,7 @@ __all__ = [
     "DrainProgress",
     "DrainShare",
     "FileSystem",
+    "FoundTraces",
     "HlsParameters",
     "JoinMove",
     "JoinStatus",
@@ -129,6 +132,7 @@ __all__ = [
     "ShownUser",
     "SignInBody",
     "SimpleStat",
+    "SpanRole",
     "SpareCodec",
     "StreamStatus",
     "Subscriber",
@@ -138,6 +142,8 @@ __all__ = [
     "ThreadState",
     "Threads",
     "Token",
+    "TraceStatus",
+    "TracedSpan",
     "TreePlace",
     "UsageDay",
     "UsageReport",

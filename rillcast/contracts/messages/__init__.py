@@ -72,6 +72,7 @@ from rillcast.contracts.messages.sessions import (
     TurnAwayRequest,
 )
 from rillcast.contracts.messages.streams import StreamEvent
+from rillcast.contracts.messages.traces import FinishedSpan, TracesAnswer, TracesKept, TracesRequest
 
 __all__ = [
     "Ack",
@@ -88,6 +89,7 @@ __all__ = [
     "DrainCount",
     "DrainProgress",
     "DrainRequest",
+    "FinishedSpan",
     "FormerSession",
     "HandOverRequest",
     "LicenseCheck",
@@ -130,6 +132,9 @@ __all__ = [
     "SessionAnswer",
     "SessionChanged",
     "StreamEvent",
+    "TracesAnswer",
+    "TracesKept",
+    "TracesRequest",
     "TreePlace",
     "TurnAwayRequest",
     "UsageDay",

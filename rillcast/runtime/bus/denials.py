@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from rillcast.contracts.permissions import MAY_MISS
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.envelope import label
 from rillcast.runtime.telemetry.logs import get_logger
@@ -59,5 +60,6 @@ class Denials:
         self._known.clear()
 
     def first(self) -> str:
-        """The first refusal since the connection began; empty when there was none."""
-        return next(iter(self._known.values()), "")
+        """The first refusal since the connection began of something without which a node does not run; empty when there
+        was none."""
+        return next((words for (_, subject), words in self._known.items() if not subject.startswith(MAY_MISS)), "")

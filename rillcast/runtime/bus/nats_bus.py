@@ -15,18 +15,18 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.permissions import INBOX
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
-from rillcast.runtime.bus import envelope
+from rillcast.runtime.bus import envelope, spans
 from rillcast.runtime.bus.envelope import EventDrop, label
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.bus.serving import OVERLOAD, ServedOutcome, carry_out
-from rillcast.runtime.errors import RequestOutcome, StartError
+from rillcast.runtime.errors import PermissionMissing, RequestOutcome
 from rillcast.runtime.ports import Answer, Event, Request
 from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
@@ -115,7 +115,8 @@ class NatsBus:
         """See `Bus.request`."""
         body = self._encode(message)
         name = label(subject)
-        with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT) as span:
+        of_request = spans.request(subject)
+        with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT, attributes=of_request) as span:
             headers = {
                 **_PROTOCOL,
                 envelope.DEADLINE_HEADER: str(int(timeout_s * 1_000)),
@@ -129,23 +130,22 @@ class NatsBus:
                 return envelope.decode_answer(reply, answer)
             except _Unanswered as error:
                 outcome = error.outcome
+                span.set_attribute("rillcast.outcome", outcome.value)
                 raise envelope.nobody(subject, error.why, error.outcome) from None
             except Undecodable as error:
                 outcome = RequestOutcome.UNDECODABLE
                 log.error("An answer from another node makes no sense", subject=subject, reason=str(error))
                 raise RillcastError(ErrorCode.SERVER_ERROR, f"the answer on {name} makes no sense") from error
-            except RillcastError as error:
+            except RillcastError:
                 outcome = RequestOutcome.REFUSED
-                span.set_attribute("rillcast.failure", error.code.value)
                 raise
             except asyncio.CancelledError:
                 outcome = RequestOutcome.CANCELLED
+                span.set_attribute("rillcast.cancelled", value=True)
                 raise
             finally:
                 _requests(name, outcome).inc()
                 _request_seconds(name).observe(asyncio.get_running_loop().time() - started)
-                if outcome not in {RequestOutcome.OK, RequestOutcome.REFUSED}:
-                    span.set_status(Status(StatusCode.ERROR, outcome))
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> bytes:
         if not self.connected:
@@ -253,8 +253,11 @@ class NatsBus:
     ) -> bytes:
         name = label(msg.subject)
         headers = msg.headers
-        with trace.start_as_current_span(f"serve {name}", context=extract(headers), kind=SpanKind.SERVER) as span:
-            span.set_attribute("rillcast.request_id", (headers or {}).get(envelope.ID_HEADER, ""))
+        of_process = spans.process(msg.subject)
+        with trace.start_as_current_span(
+            f"process {name}", context=extract(headers), kind=SpanKind.SERVER, attributes=of_process
+        ) as span:
+            span.set_attribute("messaging.message.id", (headers or {}).get(envelope.ID_HEADER, ""))
             outcome, body = await carry_out(
                 msg.subject,
                 msg.data,
@@ -265,7 +268,7 @@ class NatsBus:
             )
             _served(name, outcome).inc()
             if outcome not in {ServedOutcome.OK, ServedOutcome.REFUSED}:
-                span.set_status(Status(StatusCode.ERROR, outcome))
+                span.set_status(StatusCode.ERROR, outcome.value)
             return body
 
     async def _respond(self, msg: Msg, body: bytes) -> None:
@@ -321,7 +324,10 @@ class NatsBus:
         if not msg.headers or "traceparent" not in msg.headers:
             return nullcontext()
         return trace.start_as_current_span(
-            f"event {label(msg.subject)}", context=extract(msg.headers), kind=SpanKind.CONSUMER
+            f"process {label(msg.subject)}",
+            context=extract(msg.headers),
+            kind=SpanKind.CONSUMER,
+            attributes=spans.process(msg.subject),
         )
 
     async def _subscribe(self, subscription: _Subscription) -> None:
@@ -330,7 +336,7 @@ class NatsBus:
             await self._start(subscription)
             await self._settle()
             if denial := self._connection.denials.of("subscribe", subscription.subject):
-                raise StartError(denial)
+                raise PermissionMissing(denial)
 
     async def _start(self, subscription: _Subscription) -> None:
         subscription.client = self._connection.client

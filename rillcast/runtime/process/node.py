@@ -37,7 +37,7 @@ from rillcast.runtime.errors import Crashed, Stopped
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.keepalive import KeepAlive
 from rillcast.runtime.ports import Bus, Discovery, Journal, KeyValue, WorkQueue
-from rillcast.runtime.process import first_nodes, others, sole, stop_signals
+from rillcast.runtime.process import first_nodes, others, sole, stop_signals, traces
 from rillcast.runtime.process.address import local_address
 from rillcast.runtime.process.admin import admin_app, admin_limits, admin_names, lifeline_places
 from rillcast.runtime.process.buckets import NodeBuckets
@@ -55,11 +55,10 @@ from rillcast.runtime.process.server_settings import LevelKeeper
 from rillcast.runtime.process.service_manager import ServiceManager
 from rillcast.runtime.process.sole import IdTaken, Twins
 from rillcast.runtime.process.start_interrupt import StartInterrupt
-from rillcast.runtime.process.version import product_version
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import configure_logging, get_logger
-from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing
+from rillcast.runtime.telemetry.tracing import flush_tracing
 
 log = get_logger(__name__)
 
@@ -228,7 +227,7 @@ class Node:
     async def __aenter__(self) -> Node:
         settings = self.settings
         configure_logging(settings.log_level, settings.log_format, settings.node_id)
-        configure_tracing(self.kind, settings.node_id, product_version(), settings.otlp_endpoint)
+        traces.configure(self.kind, settings)
         self.readiness.set("starting", False, "the service is starting")
         self._interrupt.begin()
         try:
@@ -279,6 +278,7 @@ class Node:
         resources.push_async_callback(self._heartbeat.stop)
         await others.confirm(bus, self.info, self.identity)
         await others.serve_drains(bus, self.info, self.drains, self.readiness)
+        await traces.serve(bus, self.info)
         self.discovery = await self._join(bus)
         self._shown["discovery"] = lambda: self.discovery.reachable
         self._shown["placeable"] = self._placeable
@@ -289,6 +289,7 @@ class Node:
         self.spawn(self._watch_itself(), "self watch")
         self.spawn(ReadinessNews(self.readiness).keep_telling(self._tell_readiness), "readiness")
         self.spawn(LevelKeeper(settings.log_level).keep(self.kv), "log level")
+        self.spawn(traces.tell(bus, node_id), "traces")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
     async def _join(self, bus: NatsBus) -> Discovery:

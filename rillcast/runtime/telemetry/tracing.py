@@ -1,141 +1,139 @@
-"""Tracing by OpenTelemetry. There is always a trace, so that log lines carry its id; spans are made, and leave the
-process, only when an OTLP endpoint is set (`unrecorded` tells what that saves). `get_logger` is here too, since most
-callers want both."""
+"""Tracing by the interface of OpenTelemetry. There is always a trace, so that log lines carry its id. Its spans are
+kept in memory for a while (`recorder`), and leave the process only when an OTLP endpoint is set; without either there
+are only ids (`unrecorded`). `get_logger` is here too, since most callers want both."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span
 
-from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.telemetry.logs import Logger, get_logger
+from rillcast.runtime.telemetry.recorder import Recorder, Sink, error_type
 from rillcast.runtime.telemetry.unrecorded import UnrecordedTraces, read_parent, write_parent
 
 __all__ = [
     "Logger",
+    "Tracing",
     "configure_tracing",
+    "error_type",
     "extract",
     "flush_tracing",
     "get_logger",
     "inject",
     "record_traces",
+    "recorder",
     "tracer",
 ]
 
 _EXPORT_TIMEOUT_S = 3
-_FLUSH_TIMEOUT_MS = 2_000
+_FLUSH_TIMEOUT_S = 3.0
 _UNRECORDED = UnrecordedTraces()
-_NO_TEXT = {"record_exception": False, "set_status_on_exception": False}
-"""The SDK by itself writes the text and the traceback of an exception into the span. Both may quote a client."""
 
 
-class _Provider:
-    """Whose spans the tracers of this process make."""
+class Tracing(NamedTuple):
+    """What settings say of traces."""
 
-    now: trace.TracerProvider = _UNRECORDED
+    otlp_endpoint: str = ""
+    """The base URL of an OTLP/HTTP receiver (``http://host:4318``). Empty: the standard variable
+    OTEL_EXPORTER_OTLP_ENDPOINT or, without it, no export."""
+    most: int = 0
+    """Spans that are kept in memory; 0: none."""
+    ratio: float = 1.0
+    """Of the traces that begin here, how many are exported in any case."""
+    slow_s: float = 0.0
+    """A trace that takes longer is exported like one that failed; 0: none is."""
+    region: str = ""
+    zone: str = ""
+
+
+class _Process:
+    """What the tracers of this process make."""
+
+    provider: UnrecordedTraces | Recorder = _UNRECORDED
+    tracer: trace.Tracer = _UNRECORDED.tracer
+    flush: Any = None
 
 
 class _Tracer(trace.Tracer):
-    """Of one module. Follows `record_traces`, also if it was made before. Of an exception that ends a span, the span
-    holds the error code or the name of the type, and never a text, which may quote a client."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._provider = _Provider.now
-        self._real = self._provider.get_tracer(name)
+    """Follows what is configured, also if it was made before."""
 
     def start_span(self, *arguments: Any, **named: Any) -> Span:
-        return self._tracer.start_span(*arguments, **named | _NO_TEXT)
+        return _Process.tracer.start_span(*arguments, **named)
 
     def start_as_current_span(  # type: ignore[override]
         self, *arguments: Any, **named: Any
     ) -> AbstractContextManager[Span]:
-        if _Provider.now is _UNRECORDED:  # some ten times in a join
-            return _UNRECORDED.tracer.start_as_current_span(*arguments, **named)
-        return _Coded(self._tracer.start_as_current_span(*arguments, **named | _NO_TEXT))
-
-    @property
-    def _tracer(self) -> trace.Tracer:
-        if self._provider is not _Provider.now:
-            self._provider = _Provider.now
-            self._real = self._provider.get_tracer(self._name)
-        return self._real
+        return _Process.tracer.start_as_current_span(*arguments, **named)
 
 
-class _Coded(AbstractContextManager[Span]):
-    """The block of a span that is recorded. It notes which kind of error has ended it."""
-
-    def __init__(self, block: AbstractContextManager[Span]) -> None:
-        self._block = block
-
-    def __enter__(self) -> Span:
-        self._span = self._block.__enter__()
-        return self._span
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        if isinstance(error, Exception):
-            told = error.code.value if isinstance(error, RillcastError) else type(error).__name__
-            self._span.set_status(Status(StatusCode.ERROR, told))
-        return self._block.__exit__(kind, error, traceback)
+_TRACER = _Tracer()
 
 
-def tracer(name: str) -> trace.Tracer:
+def tracer(_name: str) -> trace.Tracer:
     """The tracer of a module. May be called before `configure_tracing`."""
-    return _Tracer(name)
+    return _TRACER
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
     """Write the current span's W3C trace context into `headers`."""
-    if _Provider.now is _UNRECORDED:
-        write_parent(headers)
-    else:
-        propagate.inject(headers)
+    write_parent(headers)
 
 
 def extract(headers: Mapping[str, str] | None) -> Context:
     """The trace context somebody sent; empty when there is none."""
-    if _Provider.now is _UNRECORDED:
-        return read_parent(headers or {})
-    return propagate.extract(headers or {})
+    return read_parent(headers or {})
 
 
-def record_traces(provider: trace.TracerProvider | None) -> None:
+def recorder() -> Recorder | None:
+    """Where the spans of this process are; None where none are made."""
+    return _Process.provider if isinstance(_Process.provider, Recorder) else None
+
+
+def record_traces(provider: Recorder | None) -> None:
     """Make spans from now on, or none any more."""
-    _Provider.now = provider or _UNRECORDED
+    _Process.provider = provider or _UNRECORDED
+    _Process.tracer = provider or _UNRECORDED.tracer
 
 
-def configure_tracing(kind: str, node: str, version: str, otlp_endpoint: str = "") -> None:
-    """Set the process's tracers up. The first endpoint counts. `otlp_endpoint` is the base URL of an OTLP/HTTP receiver
-    (``http://host:4318``); empty means the standard variable OTEL_EXPORTER_OTLP_ENDPOINT or, without it, no export."""
+def configure_tracing(kind: str, node: str, version: str, asked: Tracing) -> None:
+    """Set the process's tracers up. The first call that asks for something counts."""
     standard = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if not (otlp_endpoint or standard) or _Provider.now is not _UNRECORDED:
+    exports = bool(asked.otlp_endpoint or standard)
+    if not (exports or asked.most) or recorder() is not None:
         return
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    sink = _exporting(kind, node, version, asked) if exports else None
+    record_traces(Recorder(asked.most, ratio=asked.ratio, slow_s=asked.slow_s, sink=sink))
 
+
+def _exporting(kind: str, node: str, version: str, asked: Tracing) -> Sink:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+
+    from rillcast.runtime.telemetry.export import SpanExport
+
+    place = {"rillcast.region": asked.region, "rillcast.zone": asked.zone}
     resource = Resource.create(
-        {"service.name": f"rillcast-{kind}", "service.instance.id": node, "service.version": version}
+        {
+            "service.name": f"rillcast-{kind}",
+            "service.namespace": "rillcast",
+            "service.instance.id": node,
+            "service.version": version,
+            **{key: value for key, value in place.items() if value},
+        }
     )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    endpoint = f"{otlp_endpoint.rstrip('/')}/v1/traces" if otlp_endpoint else None
-    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_TIMEOUT_S)
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1_000))
-    record_traces(provider)
+    endpoint = f"{asked.otlp_endpoint.rstrip('/')}/v1/traces" if asked.otlp_endpoint else None
+    export = SpanExport(OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_TIMEOUT_S), resource)
+    _Process.flush = export.flush
+    return export.put
 
 
 def flush_tracing() -> None:
     """Send what is left. Blocks up to about three seconds: call it off the event loop."""
-    provider = _Provider.now
-    if isinstance(provider, TracerProvider):
-        provider.force_flush(_FLUSH_TIMEOUT_MS)
+    if _Process.flush is not None:
+        _Process.flush(_FLUSH_TIMEOUT_S)

@@ -8,7 +8,16 @@ from typing import NamedTuple, Protocol
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import DrainProgress, DrainRequest, LicenseStatus, LicenseUsage, NodeReport
+from rillcast.contracts.messages import (
+    DrainProgress,
+    DrainRequest,
+    LicenseStatus,
+    LicenseUsage,
+    NodeInfo,
+    NodeReport,
+    TracesAnswer,
+    TracesRequest,
+)
 from rillcast.contracts.words import EndReason
 from rillcast.runtime.telemetry.kept_lines import Page
 from services.signaling.core.domain.broadcast_index import Listed, Wanted
@@ -143,6 +152,14 @@ class DrainedNodes(Protocol):
 
     async def drain(self, node: NodeId, request: DrainRequest) -> DrainProgress:
         """Ask a node to drain, or about it. Raises `RillcastError` when it does not answer, or refuses."""
+        ...
+
+
+class TracingNodes(Protocol):
+    """Nodes that keep spans in memory."""
+
+    async def traces(self, info: NodeInfo, request: TracesRequest) -> TracesAnswer:
+        """What a node has kept. Raises `RillcastError` when it does not answer."""
         ...
 
 

@@ -16,6 +16,7 @@ from rillcast.runtime.telemetry.logs import OWN_LEVELS, kept_log
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
+from services.signaling.rest.adapters.bus_traces import BusTraces
 from services.signaling.rest.adapters.event_route import event_route
 from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
@@ -47,6 +48,7 @@ from services.signaling.rest.usecases.subscribers import Subscribers
 from services.signaling.rest.usecases.subtracks import Subtracks
 from services.signaling.rest.usecases.system import System
 from services.signaling.rest.usecases.tokens import Tokens
+from services.signaling.rest.usecases.trace_list import TraceList
 from services.signaling.rest.usecases.users import Users
 from services.signaling.rest.usecases.vods import Vods
 
@@ -108,6 +110,7 @@ def wire(core: Core, operators: Operators) -> Rest:
         Tokens(core.tokens, core.apps, core.grants),
         Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
         SessionList(core.happens.history, core.grants.alive, core.happens.feed.check_begun),
+        TraceList(core.host.directory, BusTraces(core.host.bus)),
         document,
     )
     allowed = parse_networks(core.settings.remote_allowed_cidr)

@@ -65,7 +65,7 @@ def sample(kind: inspect.Type) -> Any:  # noqa: PLR0911  one for each type
         case inspect.EnumType():
             return next(iter(kind.cls)).value
         case inspect.StrType():
-            return next(text for text in ("a", "10.0.0.1:5000") if re.search(kind.pattern or "", text))
+            return next(text for text in ("a", "10.0.0.1:5000", "a" * 32, "") if re.search(kind.pattern or "", text))
         case inspect.IntType():
             return kind.ge or 0
         case inspect.FloatType():

@@ -7,21 +7,16 @@ from collections.abc import Iterator
 import pytest
 from edge_harness import World
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from rillcast.runtime.telemetry.tracing import record_traces
+from rillcast.testing.spans import recorded_spans
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    record_traces(provider)
-    yield exporter
-    record_traces(None)
-    provider.shutdown()
+    with recorded_spans() as spans:
+        yield spans
 
 
 def named(exporter: InMemorySpanExporter, name: str) -> list[ReadableSpan]:

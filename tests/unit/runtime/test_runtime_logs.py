@@ -8,11 +8,11 @@ import logging
 import pytest
 
 from rillcast.runtime.telemetry.logs import Bounded, configure_logging, get_logger
-from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
+from rillcast.runtime.telemetry.tracing import Tracing, configure_tracing, tracer
 
 
 def test_json_has_fields_node_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_tracing("test", "node", "0")
+    configure_tracing("test", "node", "0", Tracing())
     configure_logging("info", "json", "edge-1")
     with tracer("test").start_as_current_span("x") as span:
         get_logger("rillcast.x").bind(app="live").info(

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rillcast.contracts.ids import NodeId
 from rillcast.node.background import BackgroundTasks
-from rillcast.runtime.telemetry.tracing import record_traces, tracer
+from rillcast.runtime.telemetry.tracing import tracer
+from rillcast.testing.spans import recorded_spans
 from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    record_traces(provider)
-    yield exporter
-    record_traces(None)
-    provider.shutdown()
+    with recorded_spans() as spans:
+        yield spans
 
 
 class Moving:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime.telemetry.tracing import record_traces
 from rillcast.testing.confidences import overheard, spoilt
+from rillcast.testing.spans import recorded_spans
 from tests.unit.signaling.fake_nodes import OFFER
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
@@ -21,12 +19,8 @@ STRANGERS_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    record_traces(provider)
-    yield exporter
-    record_traces(None)
-    provider.shutdown()
+    with recorded_spans() as spans:
+        yield spans
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from services.signaling.rest.adapters.tables import (
     subtracks,
     system,
     tokens,
+    traces,
     users,
     vods,
 )
@@ -54,5 +55,6 @@ TABLES: tuple[Table[Any], ...] = (
     subscribers.TABLE,
     player_reports.TABLE,
     sessions.TABLE,
+    traces.TABLE,
     document.TABLE,
 )
