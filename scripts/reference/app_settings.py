@@ -44,10 +44,7 @@ FIRST = {
 
 def render() -> str:
     """The page. Raises `Undocumented` for a setting that acts and has no docstring."""
-    meanings = docstrings.of_attributes(AbrSettings) | docstrings.of_attributes(AppSettings)
-    fields = {field.name for field in msgspec.structs.fields(AppSettings)} - {"app_name", "kept"}
-    if faults := [f"AppSettings.{name} has no docstring" for name in sorted(fields - meanings.keys())]:
-        raise Undocumented(faults)
+    meanings = meanings_of_fields()
     parts = [part for effect in HEADINGS for part in _section(effect, meanings)]
     return page(
         "Settings of an app",
@@ -55,6 +52,15 @@ def render() -> str:
         INTRODUCTION,
         [*parts, "## What Ant Media does not have", bullets(_own(meanings))],
     )
+
+
+def meanings_of_fields() -> dict[str, str]:
+    """The docstring of each setting, by its field. Raises `Undocumented` for one that has none."""
+    meanings = docstrings.of_attributes(AbrSettings) | docstrings.of_attributes(AppSettings)
+    fields = {field.name for field in msgspec.structs.fields(AppSettings)} - {"app_name", "kept"}
+    if faults := [f"AppSettings.{name} has no docstring" for name in sorted(fields - meanings.keys())]:
+        raise Undocumented(faults)
+    return meanings
 
 
 def _section(effect: Effect, meanings: dict[str, str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from scripts.reference import (
     metrics,
     plane,
     rest,
+    setting_meanings,
     settings,
     websocket,
 )
@@ -34,5 +35,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "clouds.md": clouds.render,
     "helm.md": helm.render,
 }
-ELSEWHERE: Mapping[str, Callable[[], str]] = {helm_schema.PATH: helm_schema.render, helm_users.PATH: helm_users.render}
+ELSEWHERE: Mapping[str, Callable[[], str]] = {
+    helm_schema.PATH: helm_schema.render,
+    helm_users.PATH: helm_users.render,
+    setting_meanings.PATH: setting_meanings.render,
+}
 """Files that programs read, by their paths."""

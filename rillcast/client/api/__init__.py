@@ -5,6 +5,7 @@ Written by `make reference` from the tables of REST. Do not change it by hand.
 
 from __future__ import annotations
 
+from rillcast.client.api.account import Account
 from rillcast.client.api.applications import Applications
 from rillcast.client.api.backups import Backups
 from rillcast.client.api.broadcasts import Broadcasts
@@ -14,6 +15,7 @@ from rillcast.client.api.document import Document
 from rillcast.client.api.drains import Drains
 from rillcast.client.api.figures_of_broadcasts import FiguresOfBroadcasts
 from rillcast.client.api.license import License
+from rillcast.client.api.meanings_of_settings import MeaningsOfSettings
 from rillcast.client.api.media_of_broadcasts import MediaOfBroadcasts
 from rillcast.client.api.product import Product
 from rillcast.client.api.push_notifications import PushNotifications
@@ -48,6 +50,8 @@ class Api:
         """The settings of the servers. `serverName` and `logLevel` can be changed, of all at once."""
         self.applications = Applications(ask)
         """The apps and their settings."""
+        self.meanings_of_settings = MeaningsOfSettings(ask)
+        """What the settings of apps mean."""
         self.figures_of_broadcasts = FiguresOfBroadcasts(ask)
         """Who watches broadcasts, and what they are sent."""
         self.media_of_broadcasts = MediaOfBroadcasts(ask)
@@ -66,6 +70,8 @@ class Api:
         """Notifications for phones. None is ever sent, and the answers say so."""
         self.users = Users(ask)
         """The operators' accounts. A session's cookie is `JSESSIONID`, and holds at every instance."""
+        self.account = Account(ask)
+        """One's own account."""
         self.tokens = Tokens(ask)
         """Tokens that let clients publish or play where the app asks for them."""
         self.subscribers = Subscribers(ask)

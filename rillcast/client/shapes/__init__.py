@@ -5,6 +5,7 @@ Written by `make reference` from the tables of REST. Do not change it by hand.
 
 from __future__ import annotations
 
+from rillcast.client.shapes.account import Me, OwnSession
 from rillcast.client.shapes.ant_media_settings import AntMediaSettings
 from rillcast.client.shapes.app_settings import AppSettings
 from rillcast.client.shapes.app_settings_patch import AppSettingsPatch
@@ -12,7 +13,7 @@ from rillcast.client.shapes.applications import AppInfo, AppNames, WatchedStream
 from rillcast.client.shapes.backups import BackupSettings, BackupWishesPatch
 from rillcast.client.shapes.broadcasts import KeptBroadcastPatch
 from rillcast.client.shapes.cluster import ClusterNode
-from rillcast.client.shapes.common import Broadcast, LadderRung, Licence, Result, SimpleStat, Version
+from rillcast.client.shapes.common import AccountsRole, Broadcast, LadderRung, Licence, Result, SimpleStat, Version
 from rillcast.client.shapes.drains import DrainShare, NodeDrain
 from rillcast.client.shapes.figures_of_broadcasts import (
     AppBroadcastStatistics,
@@ -26,6 +27,7 @@ from rillcast.client.shapes.figures_of_broadcasts import (
     VideoSendStats,
     WebRtcClientStats,
 )
+from rillcast.client.shapes.meanings_of_settings import Effect, Kind, SettingWords
 from rillcast.client.shapes.media_of_broadcasts import PostedEndpoint
 from rillcast.client.shapes.push_notifications import PostedPush
 from rillcast.client.shapes.recordings import VoD
@@ -53,7 +55,7 @@ from rillcast.client.shapes.system import (
 )
 from rillcast.client.shapes.tokens import Token
 from rillcast.client.shapes.traces import FoundTraces, TracedSpan, TraceStatus
-from rillcast.client.shapes.users import AccountsRole, ShownUser, SignInBody, User
+from rillcast.client.shapes.users import ShownUser, SignInBody, User
 from rillcast.contracts.broadcast_records import Destination, HlsParameters, PlayListItem
 from rillcast.contracts.messages.drains import DrainCount, DrainProgress
 from rillcast.contracts.messages.license import LicenseStatus, LicenseUsage, UsageDay, UsageReport
@@ -90,12 +92,14 @@ __all__ = [
     "DrainPhase",
     "DrainProgress",
     "DrainShare",
+    "Effect",
     "FileSystem",
     "FoundTraces",
     "HlsParameters",
     "JoinMove",
     "JoinStatus",
     "KeptBroadcastPatch",
+    "Kind",
     "LadderRung",
     "Licence",
     "LicenseState",
@@ -106,6 +110,7 @@ __all__ = [
     "LogLevel",
     "LogPage",
     "MachineMemory",
+    "Me",
     "NativeMemory",
     "NetworkStatus",
     "NewSubscriber",
@@ -115,6 +120,7 @@ __all__ = [
     "NodeLoad",
     "NodeReport",
     "NodeStatus",
+    "OwnSession",
     "PlayListItem",
     "PlayerReport",
     "PostedEndpoint",
@@ -129,6 +135,7 @@ __all__ = [
     "ServedStream",
     "ServerSettings",
     "ServerTime",
+    "SettingWords",
     "ShownUser",
     "SignInBody",
     "SimpleStat",

@@ -5,6 +5,8 @@ Written by `make reference` from the tables of REST. Do not change it by hand.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from rillcast.contracts.broadcast_records import Destination, HlsParameters, PlayListItem
@@ -130,3 +132,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     version_name: str
     version_type: str = "Enterprise Edition"
     build_number: str = ""
+
+
+AccountsRole = Literal["ADMIN", "READ_ONLY", "USER"]
+"""What an account may do, in Ant Media's words."""

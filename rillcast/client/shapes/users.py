@@ -5,12 +5,9 @@ Written by `make reference` from the tables of REST. Do not change it by hand.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-AccountsRole = Literal["ADMIN", "READ_ONLY", "USER"]
-"""What an account may do, in Ant Media's words."""
+from rillcast.client.shapes.common import AccountsRole
 
 
 class ShownUser(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -13,6 +13,8 @@ def wire(core: Core) -> list[BaseRoute]:
     pages = Pages(core.apps)
     return [
         Route("/", pages.root, methods=["GET"]),
+        Route("/console", pages.console, methods=["GET"]),
+        Route("/console/", pages.console_below, methods=["GET"]),
         Route("/operator", pages.operator, methods=["GET"]),
         Route("/static/{path:path}", pages.file, methods=["GET"]),
         Route("/{app}", pages.app_alone, methods=["GET"]),

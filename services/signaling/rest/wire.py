@@ -24,6 +24,7 @@ from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
 from services.signaling.rest.adapters.rest_api import rest_api
+from services.signaling.rest.adapters.setting_meanings import meanings
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.domain.server_settings import ServerSettings
 from services.signaling.rest.usecases.applications import Applications
@@ -38,11 +39,13 @@ from services.signaling.rest.usecases.histories import Histories
 from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
+from services.signaling.rest.usecases.own_account import OwnAccount
 from services.signaling.rest.usecases.player_reports import PlayerReports
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.push_notifications import PushNotifications
 from services.signaling.rest.usecases.servers import Servers
 from services.signaling.rest.usecases.session_list import SessionList
+from services.signaling.rest.usecases.setting_reference import SettingReference
 from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 from services.signaling.rest.usecases.subscribers import Subscribers
 from services.signaling.rest.usecases.subtracks import Subtracks
@@ -107,6 +110,8 @@ def wire(core: Core, operators: Operators) -> Rest:
         PushNotifications(),
         PlayerReports(clock),
         Users(operators.accounts, operators.hashes, operators.sign_in),
+        OwnAccount(operators.accounts, operators.sign_in),
+        SettingReference(meanings()),
         Tokens(core.tokens, core.apps, core.grants),
         Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
         SessionList(core.happens.history, core.grants.alive, core.happens.feed.check_begun),

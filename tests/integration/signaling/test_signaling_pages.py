@@ -118,3 +118,44 @@ async def test_what_is_no_file_is_not_found_and_no_fault(c: WireCluster, path: s
     async with c.http() as http:
         assert (await http.get(f"/static/{path}")).status_code == 404
     assert sum(metrics.HTTP_FAILED.labels(protocol)._value.get() for protocol in ("http", "websocket")) == before
+
+
+async def test_pages_do_not_lie_among_the_files_where_no_policy_would_hold(tmp_path: Path) -> None:
+    assert (await pages(tmp_path).get("/static/index.html")).status_code == 404
+
+
+async def test_a_file_that_the_browser_has_is_not_sent_again(tmp_path: Path) -> None:
+    client = pages(tmp_path)
+    first = await client.get("/static/page.js")
+    tag = first.headers["etag"]
+    again = await client.get("/static/page.js", headers={"If-None-Match": f'W/"old", {tag}'})
+    other = await client.get("/static/publish.html", headers={"If-None-Match": tag})
+    changed = await client.get("/static/page.js", headers={"If-None-Match": '"of an older version"'})
+
+    assert first.headers["cache-control"] == "no-cache", "it is asked for each time"
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert (other.status_code, changed.status_code) == (404, 200)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "compressed"),
+    [("gzip, br", True), ("br;q=1, GZIP;q=0.5", True), ("", False), ("br", False), ("gzip;q=0", False)],
+)
+async def test_a_file_is_compressed_for_whoever_takes_that(tmp_path: Path, accepted: str, *, compressed: bool) -> None:
+    answer = await pages(tmp_path).get("/static/page.js", headers={"Accept-Encoding": accepted})
+
+    assert (answer.headers.get("content-encoding") == "gzip") is compressed
+    assert answer.text == "<p>page.js</p>"
+    assert answer.headers["vary"] == "Accept-Encoding"
+
+
+async def test_the_console_has_a_policy_and_lets_no_other_page_frame_it(c: WireCluster) -> None:
+    async with c.http() as http:
+        page = await http.get("/console")
+        below = await http.get("/console/")
+
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert page.headers["x-frame-options"] == "DENY"
+    assert (below.status_code, below.headers["location"]) == (302, "../console")

@@ -38,6 +38,8 @@ FOR_CLIENTS = {
     "/{app}/whip/{stream}/{resource}",
     "/{app}/whep/{stream}/{resource}",
     "/",
+    "/console",
+    "/console/",
     "/operator",
     "/static/{path:path}",
     "/{app}",

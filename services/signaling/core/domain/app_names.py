@@ -9,7 +9,9 @@ NOT_ALPHANUMERIC = "Application name is not alphanumeric. Please provide alphanu
 TAKEN = "Application with the same name already exists"
 """Ant Media's words as well."""
 _LONGEST = 64
-_OURS = frozenset({"live-streams", "openapi", "operator", "rest", "rillcast", "settings", "static", "system"})
+_OURS = frozenset(
+    {"console", "live-streams", "openapi", "operator", "rest", "rillcast", "settings", "static", "system"}
+)
 """First segments of our own paths, and the scope of those who have a role of the whole server."""
 
 

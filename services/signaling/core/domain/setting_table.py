@@ -308,7 +308,8 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
 )
 
 
-def _kind(default: object) -> Kind:
+def kind_of(default: object) -> Kind:
+    """The type of a setting with this default."""
     return next((kind for python, kind in _KINDS if isinstance(default, python)), Kind.TEXT)
 
 
@@ -327,7 +328,7 @@ def _acting() -> Iterator[Setting]:
         yield Setting(
             key=STUN if field.name == "stun_server_uri" else field.encode_name,
             default=_as_json(field.encode_name, field.default),
-            kind=_kind(field.default),
+            kind=kind_of(field.default),
             effect=Effect.ACTS,
             field=field.name,
             nullable=field.default is None,
@@ -350,7 +351,7 @@ def _others() -> Iterator[Setting]:
                 yield Setting(
                     key=key,
                     default=default,
-                    kind=_kind(default),
+                    kind=kind_of(default),
                     effect=effect,
                     why=why,
                     nullable=default is None,

@@ -96,5 +96,9 @@ def signed_out(account: Account, digest: str) -> Account:
 
 def with_password(account: Account, password_hash: str, keeping: str = "") -> Account:
     """The account with another password. Every session ends but the one whose digest is `keeping`."""
-    kept = tuple(one for one in account.sessions if one.digest == keeping)
-    return msgspec.structs.replace(account, password_hash=password_hash, sessions=kept)
+    return msgspec.structs.replace(signed_in_once(account, keeping), password_hash=password_hash)
+
+
+def signed_in_once(account: Account, keeping: str) -> Account:
+    """The account without any session but the one whose digest is `keeping`."""
+    return msgspec.structs.replace(account, sessions=tuple(one for one in account.sessions if one.digest == keeping))

@@ -133,6 +133,11 @@ class SignIn:
             account_key(caller.account), lambda account: rules.signed_out(account, caller.session)
         )
 
+    def lasting(self, account: Account) -> tuple[Session, ...]:
+        """The account's sessions that are not over, the oldest first."""
+        now_s = self._now_s()
+        return tuple(one for one in account.sessions if one.until_s > now_s)
+
     @property
     def lifetime_s(self) -> float:
         """Of a session, in seconds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import mimetypes
 import re
 from collections.abc import Mapping
@@ -17,30 +19,49 @@ from services.signaling.core.ports import Apps
 from services.signaling.pages.adapters.bookmarks import ABSENT, LEADS_TO, SAMPLES
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
+CONSOLE = "console/index.html"
 PAGES = {
     "index.html": "index.html",
     "publish.html": "publish.html",
     "watch.html": "watch.html",
     "play.html": "watch.html",
 }
+_CAMERA = "camera=(self), microphone=(self), display-capture=(self)"
+_NO_CAMERA = "camera=(), microphone=(), display-capture=()"
+_TAG = re.compile(r'"[^"]*"')
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII | re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 
 
 @dataclass(frozen=True)
 class File:
-    """Kept in memory, some 70 KB altogether: threads that read files would let each client wait for all others."""
+    """Kept in memory, some 1 MB altogether: threads that read files would let each client wait for all others."""
 
     content: bytes
+    compressed: bytes
+    """The same by gzip."""
     media_type: str
+    tag: str
+    """Its ETag: another one for any other content."""
 
     @classmethod
     def read(cls, path: Path) -> File:
         """As it is on the disk."""
-        return cls(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "text/plain")
+        content = path.read_bytes()
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        compressed = gzip.compress(content, mtime=0)
+        return cls(content, compressed, mimetypes.guess_type(path.name)[0] or "text/plain", tag)
 
-    def response(self, headers: Mapping[str, str]) -> Response:
-        """An answer that holds the file."""
-        return Response(self.content, media_type=self.media_type, headers={"Cache-Control": "no-cache", **headers})
+    def response(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """An answer that holds the file, or says that the client has it already. Clients ask each time, so that none
+        has files of two versions."""
+        headers = {"Cache-Control": "no-cache", "ETag": self.tag, "Vary": "Accept-Encoding", **headers}
+        if self.tag in _TAG.findall(request.headers.get("if-none-match", "")):
+            return Response(status_code=304, headers=headers)
+        if _GZIP.search(request.headers.get("accept-encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            return Response(self.compressed, media_type=self.media_type, headers=headers)
+        return Response(self.content, media_type=self.media_type, headers=headers)
 
 
 class Pages:
@@ -56,9 +77,17 @@ class Pages:
         """Answers ``/`` with the page that leads to the others."""
         return self._page(request, "index.html")
 
+    async def console(self, request: Request) -> Response:
+        """Answers ``/console`` with the page on which operators sign in. It shows nothing by itself."""
+        return self._page(request, CONSOLE)
+
     async def operator(self, request: Request) -> Response:
         """Answers ``/operator`` with the page on which operators sign in. It shows nothing by itself."""
         return self._page(request, "operator.html")
+
+    async def console_below(self, request: Request) -> Response:
+        """Answers ``/console/`` with the way to ``/console``."""
+        return _way(request, "../console" if request.url.path.endswith("/") else "console")
 
     async def app_alone(self, request: Request) -> Response:
         """Answers ``/{app}``, to whose page the links are relative, with the way to ``/{app}/``."""
@@ -85,21 +114,23 @@ class Pages:
         return _lead(request, request.path_params.get("page") or "index.html", "../")
 
     async def file(self, request: Request) -> Response:
-        """Answers ``/static/{path}`` with a file of the folder, or 404."""
-        found = self._files.get(request.path_params["path"])
-        if found is None:
+        """Answers ``/static/{path}`` with a file of the folder, or 404. Pages are not there: they come with a policy,
+        from where they belong."""
+        path = request.path_params["path"]
+        found = self._files.get(path)
+        if found is None or path.endswith(".html"):
             raise _nothing()
-        return found.response({})
+        return found.response(request, {})
 
     def _page(self, request: Request, name: str) -> Response:
         found = self._files.get(name)
         if found is None:
             raise _nothing()
         headers = {"Content-Security-Policy": _policy(request)}
-        headers["Permissions-Policy"] = "camera=(self), microphone=(self), display-capture=(self)"
+        headers["Permissions-Policy"] = _NO_CAMERA if name == CONSOLE else _CAMERA
         if name != "watch.html":
             headers["X-Frame-Options"] = "DENY"
-        return found.response(headers)
+        return found.response(request, headers)
 
 
 def _policy(request: Request) -> str:

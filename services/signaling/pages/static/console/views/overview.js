@@ -1,0 +1,9 @@
+// Overview.
+import { empty } from "../parts/empty.js";
+
+export const title = "Overview";
+
+export function mount(element) {
+  element.append(empty("Nothing is shown here yet", "This view is still to be filled."));
+  return { unmount() {} };
+}
