@@ -43,7 +43,11 @@ def is_there(tool: str) -> bool:
     return any((folder / tool).exists() for folder in (Path("/usr/lib"), *Path("/usr/lib").glob("*-linux-gnu*")))
 
 
-FETCHED = {"getting Consul": "deploy/consul/get-consul", "getting helm": "deploy/helm/get-tools"}
+FETCHED = {
+    "getting Consul": "deploy/consul/get-consul",
+    "getting helm": "deploy/helm/get-tools",
+    "getting Prometheus": "deploy/prometheus/get-prometheus",
+}
 """What is got by a script of its own, and by which."""
 Begun = dict[str, subprocess.Popen[bytes]]
 
