@@ -259,7 +259,7 @@ def test_the_keys_job_may_write_those_secrets_and_no_others(tmp_path: Path) -> N
         assert {"nats.nkey", "consul.token", "ca.pem"} <= {path.name for path in (tmp_path / kind).iterdir()}
 
 
-@pytest.mark.parametrize("link", ["nats.conf", "agent.hcl", "dashboards"])
+@pytest.mark.parametrize("link", ["nats.conf", "agent.hcl", "dashboards", "rules"])
 def test_what_compose_has_as_well_is_the_same_file(link: str) -> None:
     path = CHART / "files" / link
 

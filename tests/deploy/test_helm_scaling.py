@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -39,18 +40,10 @@ def queries() -> Iterator[tuple[str, str]]:
             if trigger["type"] == "prometheus":
                 (series,) = set(SERIES.findall(trigger["metadata"]["query"]))
                 yield series, trigger["metadata"]["query"]
-    for group in alerts()["groups"]:
-        for rule in group["rules"]:
-            yield "", rule["expr"]
-
-
-def alerts() -> dict[str, Any]:
-    spec: dict[str, Any] = next(of_kind(rendered("prod"), "PrometheusRule"))["spec"]
-    return spec
 
 
 def test_every_series_and_label_is_exported(instruments: Instruments) -> None:
-    assert len(list(queries())) > 20
+    assert len(list(queries())) > 10
     for series, expression in queries():
         names = SERIES.findall(expression)
         assert names
@@ -194,7 +187,7 @@ def test_prometheus_finds_each_kind_of_node_under_the_labels_of_the_dashboards()
 
     assert sorted(chosen) == sorted(NodeKind)
     assert endpoint["path"] == "/metrics"
-    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {"service", "node"}
+    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {"service", "node", "region", "zone"}
     for service in of_kind(rendered("prod"), "Service"):
         if service["metadata"]["labels"].get("rillcast/metrics"):
             assert service["spec"]["publishNotReadyAddresses"] is True, "who drains is measured, too"
@@ -205,3 +198,36 @@ def test_the_dashboards_are_those_of_compose() -> None:
     found = named(rendered("prod"), "ConfigMap", f"{RELEASE}-dashboards")["data"]
 
     assert found.keys() == {path.name for path in (CHART / "files/dashboards").glob("*.json")}
+    assert sum(map(len, found.values())) < 900_000, "a ConfigMap holds 1 MiB"
+
+
+def test_links_of_the_dashboards_lead_to_the_console_of_the_release() -> None:
+    def console(*sets: str) -> str:
+        made = [one for one in yaml.safe_load_all(template("values-prod.yaml", sets).stdout) if one]
+        text = named(made, "ConfigMap", f"{RELEASE}-dashboards")["data"]["overview.json"]
+        there = {one["name"]: one["query"] for one in json.loads(text)["templating"]["list"]}
+        return str(there["console"])
+
+    assert console("hosts={live.example.com}") == "https://live.example.com/console"
+    assert console("monitoring.dashboards.console=https://ops.example.com/c") == "https://ops.example.com/c"
+
+
+def test_the_alerts_are_those_of_compose_and_lead_to_the_documentation_that_is_named() -> None:
+    def groups(*sets: str) -> list[dict[str, Any]]:
+        made = [one for one in yaml.safe_load_all(template("values-prod.yaml", sets).stdout) if one]
+        found: list[dict[str, Any]] = next(of_kind(made, "PrometheusRule"))["spec"]["groups"]
+        return found
+
+    files = (CHART / "files/rules").glob("*.yml")
+    own = [group for file in sorted(files) for group in yaml.safe_load(file.read_text())["groups"]]
+    address = "https://docs.example.com/rillcast/"
+    leading = [
+        rule["annotations"]["runbook_url"]
+        for group in groups(f"monitoring.rules.runbooks={address}")
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+
+    assert groups() == own
+    assert len(leading) > 20
+    assert all(url.startswith(f"{address}operations.md#rillcast") for url in leading)
