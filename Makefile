@@ -1,7 +1,7 @@
 # Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check, `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos kubernetes fuzz audit reference clouds images lock clean
+.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos kubernetes fuzz audit reference clouds dashboards images lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
@@ -59,6 +59,9 @@ reference: setup-dev ## write docs/reference and the client of REST anew from th
 
 clouds: setup-dev ## write the templates for AWS and Azure anew
 	@.venv/bin/python -m scripts.clouds
+
+dashboards: setup-dev ## write the dashboards for Grafana anew
+	@.venv/bin/python -m scripts.dashboards
 
 images: setup-dev ## build the container images, look into them, show their sizes; needs Docker
 	@.venv/bin/python -m scripts.images

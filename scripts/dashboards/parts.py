@@ -1,0 +1,119 @@
+"""Panels that more than one dashboard has: what every node with a media plane tells."""
+
+from __future__ import annotations
+
+from scripts.dashboards.panel import DIRECTIONS, Colour, Panel, Query, Row, Unit
+from scripts.dashboards.promql import Chosen
+
+
+def media_plane(chosen: Chosen, kind: str) -> Row:
+    """The media planes of the nodes of one kind."""
+    of_kind = f'service="{kind}"'
+    return Row(
+        "Media plane",
+        [
+            Panel(
+                "Packets",
+                "RTP and RTCP packets through the media plane.",
+                [
+                    Query(
+                        chosen.rate("rillcast_plane_packets_total", of_kind, by=("node", "direction")),
+                        "{{node}} {{direction}}",
+                    )
+                ],
+                unit=Unit.PACKETS,
+                colours=DIRECTIONS,
+            ),
+            Panel(
+                "Bandwidth",
+                "Payload of datagrams through the media plane.",
+                [
+                    Query(
+                        f"8 * {chosen.rate('rillcast_plane_bytes_total', of_kind, by=('node', 'direction'))}",
+                        "{{node}} {{direction}}",
+                    )
+                ],
+                unit=Unit.BITS,
+                colours=DIRECTIONS,
+            ),
+            Panel(
+                "Busy media threads",
+                "The share of its time that each thread works. At 90 % its node takes nobody new. One thread far above "
+                "the others carries a stream that is larger than the rest.",
+                [Query(chosen.max("rillcast_plane_busy_ratio", of_kind, by=("node", "worker")), "{{node}} {{worker}}")],
+                unit=Unit.SHARE,
+                at_most=1,
+                turns={0.8: Colour.BAD, 0.9: Colour.WORST},
+            ),
+            Panel(
+                "Late timers of media threads",
+                "The largest delay in each second. Ten milliseconds are heard and seen: the machine has too few "
+                "processors, or gives them to others.",
+                [Query(chosen.max("rillcast_plane_loop_lag_seconds", of_kind, by="node"), "{{node}}")],
+                unit=Unit.SECONDS,
+                turns={0.01: Colour.LATE, 0.05: Colour.WORST},
+            ),
+            Panel(
+                "Sessions, sources and TCP connections",
+                "half open: their handshake is not finished; many of them that stay are clients whom the answers do "
+                "not reach, or an attack. Sources include images on other threads.",
+                [
+                    Query(chosen.sum("rillcast_plane_sessions", of_kind), "sessions"),
+                    Query(chosen.sum("rillcast_plane_half_open_sessions", of_kind), "half open"),
+                    Query(chosen.sum("rillcast_plane_sources", of_kind), "sources"),
+                    Query(chosen.sum("rillcast_plane_tcp_connections", of_kind), "TCP connections"),
+                ],
+                colours={"^sessions": Colour.PLAIN, "half open": Colour.BAD, "sources": Colour.OTHER},
+            ),
+            Panel(
+                "Refused by the media plane",
+                "Packets that were dropped, by the reason as the media plane counts it, and commands that it could not "
+                "carry out. A few of them are the weather of the Internet.",
+                [
+                    Query(chosen.rate("rillcast_plane_refused_total", of_kind, by="reason") + " > 0", "{{reason}}"),
+                    Query(
+                        chosen.rate("rillcast_plane_commands_failed_total", of_kind, by="command") + " > 0",
+                        "command {{command}}",
+                    ),
+                ],
+                unit=Unit.PACKETS,
+                nothing="nothing was refused",
+            ),
+        ],
+    )
+
+
+def associations(chosen: Chosen, kind: str) -> Panel:
+    """What becomes of DTLS associations when sessions move."""
+    return Panel(
+        "Associations that were handed over",
+        "Sessions that came from a node which drains. kept: nobody noticed. All others shake hands anew, and stand "
+        "still for a moment. The second curves are questions of others for the associations of this node.",
+        [
+            Query(
+                chosen.rate("rillcast_node_associations_taken_total", f'service="{kind}"', by="outcome"),
+                "taken {{outcome}}",
+            ),
+            Query(
+                chosen.rate("rillcast_node_associations_given_total", f'service="{kind}"', by="outcome"),
+                "given {{outcome}}",
+            ),
+        ],
+        unit=Unit.PER_SECOND,
+        colours={"kept|ready$": Colour.GOOD},
+        nothing="nobody has moved",
+    )
+
+
+def drains(chosen: Chosen) -> Panel:
+    """How far drains are."""
+    return Panel(
+        "Drains",
+        "What keeps a node that drains from being empty, and drains that ended: cut means that somebody was cut off.",
+        [
+            Query(chosen.sum("rillcast_drain_left", by=("node", "what")) + " > 0", "{{node}} {{what}}"),
+            Query(chosen.increase("rillcast_drains_total", by="outcome") + " > 0", "ended: {{outcome}}"),
+        ],
+        colours={"cut": Colour.WORST},
+        nothing="no node drains",
+    )
