@@ -51,6 +51,12 @@ PUBLISHER_MOVE_SECONDS = Histogram(
     "From the news that an origin is gone or drains until a publisher's media has come at another one.",
     buckets=(0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0),
 )
+FAILOVER_SECONDS = Histogram(
+    "rillcast_signaling_failover_gap_seconds",
+    "What viewers by WebSocket missed whose edge died: from the news that it is gone until they are connected at "
+    "another one. What was missed before the news is in rillcast_node_gone_seconds.",
+    buckets=(0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0),
+)
 KEPT_OFFERS = Gauge(
     "rillcast_signaling_kept_offers_bytes",
     "Offers of publishers by WebSocket, kept as long as their sessions so that they can be moved.",
@@ -275,6 +281,10 @@ class PrometheusTally:
         _joins(role, outcome, stage).inc()
         if seconds is not None:
             _join_seconds(role).observe(seconds, exemplar())
+
+    def failed_over(self, seconds: float) -> None:
+        """A viewer whose edge is gone is served by another one."""
+        FAILOVER_SECONDS.observe(seconds, exemplar())
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
         """A publisher goes on at another origin, or not."""

@@ -95,6 +95,7 @@ class Tallied:
         self.refused: list[str] = []
         self.moves: list[str] = []
         self.stages: list[JoinStage] = []
+        self.gaps: list[float] = []
 
     def command(self, command: str, outcome: str) -> None:
         pass
@@ -105,6 +106,9 @@ class Tallied:
     def joined(self, role: str, outcome: str, stage: JoinStage, seconds: float | None = None) -> None:
         self.joins.append((role, outcome, seconds))
         self.stages.append(stage)
+
+    def failed_over(self, seconds: float) -> None:
+        self.gaps.append(seconds)
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
         self.moves.append(outcome)

@@ -37,7 +37,7 @@ class Moving:
     def uses(self, node: NodeId) -> bool:
         return node == "edge-1"
 
-    def node_gone(self, node: NodeId) -> None:
+    def node_gone(self, node: NodeId, since: float) -> None:
         self.tasks.start(self._move(), "move")
 
     @staticmethod

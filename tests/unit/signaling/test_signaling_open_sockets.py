@@ -61,7 +61,7 @@ class Peer:
     def uses(self, node: NodeId) -> bool:
         return node == EDGE
 
-    def node_gone(self, node: NodeId) -> None:
+    def node_gone(self, node: NodeId, since: float) -> None:
         self.moved_at = asyncio.get_running_loop().time()
 
 

@@ -9,6 +9,7 @@ import {
   linkPages,
   pageUrl,
   peerConnection,
+  report,
   roundTrip,
   showFigures,
   showProblem,
@@ -19,6 +20,7 @@ import {
 const ASK_AGAIN_MS = 15000;
 const STALL_LIMIT_S = 5;
 const RENDITIONS_EVERY_S = 10;
+const REPORT_EVERY_S = 60;
 const el = Object.fromEntries(
   ["title", "form", "app", "stream", "player", "video", "sound", "quality", "quality-field", "again", "figures"].map((id) => [
     id,
@@ -38,6 +40,7 @@ class Watching {
     this.meter = new Meter();
     this.stalled = 0;
     this.seconds = 0;
+    this.seen = { watchTimeMs: 0, freezes: 0, frozenMs: 0 };
     this.signal = new Signal(app, "edge", {
       open: (again) => this.opened(again),
       message: (message) => this.take(message).catch((error) => this.fail(`The session could not be set up: ${error.message}`)),
@@ -63,6 +66,7 @@ class Watching {
     clearTimeout(this.retry);
     this.dropConnection();
     this.askedAt = performance.now();
+    this.wasHidden = document.hidden;
     this.firstFrameMs = null;
     this.stalled = 0;
     if (document.body.dataset.state !== "waiting") this.state("connecting", "Connecting", "Connecting…");
@@ -145,10 +149,25 @@ class Watching {
     const seen = () => {
       if (pc !== this.pc || this.firstFrameMs !== null) return;
       this.firstFrameMs = performance.now() - this.askedAt;
+      this.reportFirstFrame();
       this.live();
     };
     if (el.video.requestVideoFrameCallback) el.video.requestVideoFrameCallback(seen);
     else el.video.addEventListener("timeupdate", seen, { once: true });
+  }
+
+  /** Of a page that nobody saw meanwhile, the browser shows no picture, so that its time says nothing. */
+  reportFirstFrame() {
+    const event = this.started ? "playStarted" : "playStartedFirstTime";
+    const told = this.wasHidden ? {} : { firstFrameMs: Math.round(this.firstFrameMs) };
+    this.started = true;
+    report(this.app, "play", { streamId: this.stream, event, ...told });
+  }
+
+  /** For how long somebody has watched since the last report, and how well. */
+  reportWatching() {
+    if (this.seen.watchTimeMs > 0) report(this.app, "watch-time", { streamId: this.stream, ...this.seen });
+    this.seen = { watchTimeMs: 0, freezes: 0, frozenMs: 0 };
   }
 
   live() {
@@ -263,12 +282,15 @@ class Watching {
     if (!pc || document.body.dataset.state === "waiting") return;
     this.seconds += 1;
     if (this.playing() && this.seconds % RENDITIONS_EVERY_S === 0) this.signal.send({ command: "getStreamInfo", streamId: this.stream });
-    const report = await pc.getStats();
-    const inbound = [...report.values()].filter((stats) => stats.type === "inbound-rtp");
+    const stats = await pc.getStats();
+    const inbound = [...stats.values()].filter((stats) => stats.type === "inbound-rtp");
     if (pc !== this.pc || inbound.length === 0) return;
     this.checkFlow(inbound);
     const video = inbound.find((stats) => stats.kind === "video");
-    if (video && this.firstFrameMs !== null) this.show(report, video);
+    if (video && this.firstFrameMs !== null) {
+      this.look(video);
+      this.show(stats, video);
+    }
   }
 
   /** Joins anew when nothing at all arrives: the edge may be gone without a word. */
@@ -279,7 +301,18 @@ class Watching {
     if (this.stalled >= STALL_LIMIT_S) this.play();
   }
 
-  show(report, video) {
+  /** Takes in how the last second was. Not every browser counts freezes. */
+  look(video) {
+    const at = video.timestamp;
+    const freezes = this.meter.grown("freezes", video.freezeCount ?? 0, at);
+    const frozen = this.meter.grown("frozen", video.totalFreezesDuration ?? 0, at);
+    this.seen.watchTimeMs += 1000;
+    this.seen.freezes += Math.max(0, freezes?.by ?? 0);
+    this.seen.frozenMs += Math.max(0, Math.round((frozen?.by ?? 0) * 1000));
+    if (this.seen.watchTimeMs >= REPORT_EVERY_S * 1000) this.reportWatching();
+  }
+
+  show(stats, video) {
     const at = video.timestamp;
     const lost = this.meter.grown("lost", video.packetsLost ?? 0, at);
     const received = this.meter.grown("received", video.packetsReceived ?? 0, at);
@@ -290,10 +323,10 @@ class Watching {
       Frames: video.framesPerSecond === undefined ? "" : `${Math.round(video.framesPerSecond)} /s`,
       Bitrate: this.meter.bitrate("video", video.bytesReceived, at),
       Picture: video.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : "",
-      Codec: codecName(report, video),
+      Codec: codecName(stats, video),
       "Jitter buffer": waited && emitted?.by > 0 ? `${Math.round((waited.by / emitted.by) * 1000)} ms` : "",
       Loss: packets > 0 ? `${Math.max(0, (100 * lost.by) / packets).toFixed(1)} %` : "",
-      "Round trip": roundTrip(report),
+      "Round trip": roundTrip(stats),
       "First frame after": `${Math.round(this.firstFrameMs)} ms`,
     });
   }
@@ -317,6 +350,7 @@ function watch(app, stream) {
     return;
   }
   const watching = new Watching(app, stream);
+  document.addEventListener("visibilitychange", () => (watching.wasHidden ||= document.hidden));
   el.sound.addEventListener("click", () => {
     el.video.muted = false;
     el.sound.hidden = true;
@@ -336,6 +370,7 @@ function watch(app, stream) {
   });
   addEventListener("pagehide", () => {
     watching.signal.send({ command: "stop", streamId: stream });
+    watching.reportWatching();
     watching.dropConnection();
   });
 }

@@ -106,9 +106,9 @@ class WebSocketClient:
         """Whether one of this socket's sessions is at that node."""
         return self._sessions.uses(node)
 
-    def node_gone(self, node: NodeId) -> None:
-        """The node died or left."""
-        self._sessions.node_gone(node)
+    def node_gone(self, node: NodeId, since: float) -> None:
+        """The node died or left. `since`: when that was known."""
+        self._sessions.node_gone(node, since)
 
     # ---- parts
 

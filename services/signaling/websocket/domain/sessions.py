@@ -155,8 +155,9 @@ class Sessions:
             effects += [Send(frame) for frame in session_events.measured(slot, event)]
         return effects
 
-    def node_gone(self, node: NodeId, now: Now) -> list[Effect]:
-        """A node died or left. Viewers and publishers there are opened at another one."""
+    def node_gone(self, node: NodeId, now: Now, since: Now | None = None) -> list[Effect]:
+        """A node died or left. Viewers and publishers there are opened at another one. `since`: when that was known, if
+        not just now."""
         effects: list[Effect] = []
         for slot in self._slots.all():
             effects += self._moves.node_gone(slot, node, now)
@@ -165,6 +166,7 @@ class Sessions:
                 effects += [behind, *self._gone(slot.challenger, Step.NODE_LEFT)]
             if slot.node == node:
                 slot.node_gone = True
+                slot.lost_at = slot.lost_at or since or now
                 if slot.role is Role.PLAY:
                     effects.append(LeaveBehind(slot.session, node))
                 effects += self._node_leaves(slot, now)
@@ -195,8 +197,10 @@ class Sessions:
         if not self._slots.advance(slot, Step.STARTED):
             return []
         self._tally.joined(figure, "ok", JoinStage.RUNNING, now - slot.asked_at)
+        if slot.moving and slot.lost_at is not None:
+            self._tally.failed_over(now - slot.lost_at)
         effects: list[Effect] = [] if slot.moving else [Send(frame) for frame in session_events.starting(slot)]
-        slot.moving = False
+        slot.moving, slot.lost_at = False, None
         two_offers.forget(slot)
         if slot.predecessor is not None:
             (before, node), slot.predecessor = slot.predecessor, None
@@ -253,6 +257,7 @@ class Sessions:
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
             moving=slot.has_run,
+            lost_at=None if drains is not None else slot.lost_at,
             peer=slot.peer,
             predecessor=(slot.session, slot.node) if slot.node is not None and drains is not None else None,
         )

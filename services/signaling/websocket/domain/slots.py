@@ -88,6 +88,8 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
     """Viewer that moves: what goes with the second offer, until it is sent."""
     association: str = ""
     """Publisher whose node drains: the right to its association, see `FormerSession`."""
+    lost_at: float | None = None
+    """When it was known that nobody serves the client, until somebody does again."""
     node_gone: bool = False
     """Publisher: whether its node is taken for gone. One that drains still has the session."""
 

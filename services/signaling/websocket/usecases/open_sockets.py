@@ -54,8 +54,8 @@ class OpenSocket(Protocol):
         """Whether one of its sessions is at that node."""
         ...
 
-    def node_gone(self, node: NodeId) -> None:
-        """The node died or left."""
+    def node_gone(self, node: NodeId, since: float) -> None:
+        """The node died or left. `since`: when that was known, in seconds of the loop."""
         ...
 
 
@@ -146,7 +146,7 @@ class OpenSockets:
                         gone = self._tracer.start_as_current_span(SPAN, attributes={"rillcast.node": node})
                         span = stack.enter_context(gone)
                     moved += 1
-                    socket.node_gone(node)
+                    socket.node_gone(node, began)
             if span is not None:
                 span.set_attribute("rillcast.moved", moved)
 

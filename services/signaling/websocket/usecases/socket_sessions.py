@@ -91,9 +91,9 @@ class SocketSessions:
         """Whether one of this socket's sessions is at that node."""
         return self._conversation.uses(node)
 
-    def node_gone(self, node: NodeId) -> None:
-        """The node died or left: move what was there."""
-        self._carry_out(self._conversation.sessions.node_gone(node, _now()))
+    def node_gone(self, node: NodeId, since: float) -> None:
+        """The node died or left: move what was there. `since`: when that was known."""
+        self._carry_out(self._conversation.sessions.node_gone(node, _now(), since))
 
     def _changed(self, event: SessionChanged) -> None:
         if event.state in (SessionState.CONNECTED, SessionState.MEDIA):
