@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.browser import Strangers
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, until
 from tests.e2e.protected_app import APP, protected
 
 ICE_SERVERS = "rillcastIceServers()"
@@ -33,6 +33,26 @@ async def test_the_test_picture_goes_from_page_to_page(
 
         await publisher.page.click("#stop")
         await viewer.page.wait_for_selector("body[data-state=waiting]")
+
+
+async def test_the_watching_page_reports_its_first_picture_and_how_long_it_was_watched(
+    rillcast: Cluster, strangers: Strangers, stream: str
+) -> None:
+    async def reported(name: str) -> float:
+        return await rillcast.metric("signaling-1", f"rillcast_signaling_player_{name}")
+
+    pictures, watched = "first_frame_seconds_count", "watch_seconds_total{protocol=webrtc}"
+    publish = f"{rillcast.base}/LiveApp/publish.html?id={stream}&source=test&bitrate=600"
+    before = await reported(pictures), await reported(watched)
+    async with strangers.open(url=publish) as publisher:
+        await publisher.page.click("#start")
+        await publisher.page.wait_for_selector("body[data-state=live]")
+        async with strangers.open(url=f"{rillcast.base}/LiveApp/watch.html?id={stream}") as viewer:
+            await viewer.page.wait_for_selector("body[data-state=live]")
+            await until(lambda: reported(pictures), lambda count: count == before[0] + 1, "the report of a picture")
+            await viewer.page.wait_for_selector("[data-figure='Round trip']")
+            await viewer.page.goto("about:blank")
+        await until(lambda: reported(watched), lambda seconds: seconds > before[1], "the report of the time")
 
 
 async def test_the_pages_use_the_turn_server_of_the_app(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
