@@ -1,7 +1,8 @@
 """`rillcast up` of some state of the code, with its bus in the clear or by TLS, whatever that state does by itself, and
-perhaps with its nodes under a profiler.
+perhaps with its nodes under a profiler, or without telemetry.
 
-    python tests/bench/changed_up.py [--bus clear|tls --certificate PEM --authority PEM] [--profiles FOLDER] -- OPTIONS
+    python tests/bench/changed_up.py [--bus clear|tls --certificate PEM --authority PEM] [--profiles FOLDER] [--muted]
+        [--set VARIABLE=VALUE]... -- OPTIONS
 
 Run by its file, in the folder of the code, with the options of `rillcast up`. The certificate (with its key) and the
 authority are for a state that makes none. What is changed is the configuration of NATS that `rillcast up` writes, and
@@ -22,6 +23,7 @@ from typing import Any
 
 _TLS_BLOCK = re.compile(r"^tls \{\n(?:.*\n)*?\}\n", re.MULTILINE)
 _URL, _CA = "NATS_URL", "NATS_CA"
+_MUTED = str(Path(__file__).with_name("muted_service.py"))
 _PROFILED = str(Path(__file__).with_name("profiled_service.py"))
 
 
@@ -53,14 +55,25 @@ def profiled(name: str, argv: tuple[str, ...], folder: str) -> tuple[str, ...]:
     return (python, _PROFILED, str(Path(folder) / name), module, *rest)
 
 
+def muted(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """How a node is started that tells nothing of itself."""
+    python, option, module, *rest = argv
+    if option != "-m":
+        raise ValueError(f"no module is started by {argv}")
+    return (python, _MUTED, module, *rest)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bus", choices=("clear", "tls"))
     parser.add_argument("--certificate", default="")
     parser.add_argument("--authority", default="")
     parser.add_argument("--profiles", default="")
+    parser.add_argument("--muted", action="store_true")
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("up", nargs="*")
     wanted = parser.parse_args()
+    os.environ |= dict(setting.split("=", 1) for setting in wanted.set)
     sys.path.insert(0, os.getcwd())
     from rillcast.cli import up
 
@@ -75,6 +88,7 @@ def main() -> None:
     def spec_of(spec: Any) -> Any:
         env = told(spec.env, wanted.authority, tls=tls) if wanted.bus else spec.env
         argv = profiled(spec.name, spec.argv, wanted.profiles) if wanted.profiles else spec.argv
+        argv = muted(argv) if wanted.muted else argv
         return replace(spec, env=env, argv=argv)
 
     changed.nats_config = config
