@@ -76,6 +76,8 @@ class SessionFate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     id: Word
     """The same in all events of the join. It is made for the journal, and opens nothing."""
     role: Role
+    mark: Word = ""
+    """The `ids.session_mark` of the session at its present node; empty when no node had it."""
     who: Word = ""
     """The subscriber id that the client showed; empty when it showed none."""
     address: Word = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Annotated, NewType
 
@@ -70,6 +71,11 @@ def is_app_name(text: str) -> bool:
 def new_session_id() -> SessionId:
     """A new session id that nobody can guess."""
     return SessionId(secrets.token_hex(16))
+
+
+def session_mark(session: SessionId) -> str:
+    """By what people can tell a session from others. It opens nothing: the id does not follow from it."""
+    return hashlib.sha256(session.encode()).hexdigest()[:16]
 
 
 def new_claim_id() -> ClaimId:

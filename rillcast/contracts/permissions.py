@@ -139,6 +139,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.edge_play(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_accept(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_select(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.edge_look(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.session_mute(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.session_changed(ANY), {_ORIGIN, _EDGE}, {_SIGNALING}),
         (subjects.SIGNALING_ADMIT, {_ORIGIN}, {_SIGNALING}),

@@ -89,6 +89,11 @@ def edge_select(node: NodeId) -> str:
     return f"{PREFIX}.edge.select.{node}"
 
 
+def edge_look(node: NodeId) -> str:
+    """`messages.LookRequest` → `messages.LookAnswer`. Asked while an operator looks at a stream."""
+    return f"{PREFIX}.edge.look.{node}"
+
+
 # --- requests about a session, to the origin or edge that has it
 def session_close(kind: NodeKind, node: NodeId) -> str:
     """`messages.CloseRequest` → `messages.CloseAnswer`. The kind is that of the node."""

@@ -23,7 +23,7 @@ from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad, NodeReport, TreePlace
+from rillcast.contracts.messages import CarriedStream, Condition, NodeInfo, NodeLoad, NodeReport, TreePlace
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
 from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerFailed, WorkerStats
@@ -58,7 +58,7 @@ FULL_RETRY_S = 5.0
 
 EventT = TypeVar("EventT", bound=Event)
 
-Report = tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None]
+Report = tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None, Condition | None]
 
 
 class MediaThreadFailed(NodeFault):
@@ -76,7 +76,11 @@ class Host(Protocol):
     def empties(self, part: Leaves) -> None: ...
 
     def report_load(
-        self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None
+        self,
+        load: NodeLoad,
+        carried: Iterable[CarriedStream] = (),
+        tree: TreePlace | None = None,
+        condition: Condition | None = None,
     ) -> None: ...
 
     async def until_stopped(self) -> None: ...

@@ -16,8 +16,9 @@ from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.relay.witness import DoubtWitness
 from services.edge import metrics
-from services.edge.adapters.bus_requests import serve_associations, serve_relays, serve_requests
+from services.edge.adapters.bus_requests import serve_associations, serve_looks, serve_relays, serve_requests
 from services.edge.config import EdgeSettings
+from services.edge.domain.condition import condition
 from services.edge.domain.supply import Supplies
 from services.edge.domain.tree_place import tree_place
 from services.edge.domain.viewer import Viewers
@@ -25,6 +26,7 @@ from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.downstream_relays import DownstreamRelays
 from services.edge.usecases.drain import Drain
 from services.edge.usecases.first_packet import FirstPackets
+from services.edge.usecases.looks import Looks
 from services.edge.usecases.relay_figures import RelayFigures
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.session_events import SessionEvents
@@ -42,6 +44,7 @@ from services.edge.usecases.viewer_sessions import ViewerSessions
 __all__ = ["Edge", "EdgeSettings", "run"]
 
 TICK_S = 0.05
+LOOKS_KEPT_S = 5.0
 FLOWS_S = 3.0
 """A stream flows while its last packet is no older. The plane tells of packets once a second."""
 
@@ -106,6 +109,7 @@ class Edge:
             clock=clock,
             gone_grace_s=grace_s,
         )
+        self.looks = Looks(viewers, relays, self.allocator.room_bps, clock)
         # who asks for something
         self.requests = ViewerRequests(viewers, self.allocator, end, plane=plane, addresses=media.addresses)
         begun, budget_bps = self.sessions.begun, settings.first_budget_bps
@@ -144,6 +148,7 @@ class Edge:
             children.on_event,
             self.relays.on_event,
             self.figures.on_event,
+            self.looks.on_event,
             self.stopped.on_event,
             self.streams.on_event,
             sessions.on_event,
@@ -153,9 +158,11 @@ class Edge:
         ticks = (self.backlog, self.relays, self.stopped, self.downstream, sessions, self.streams)
         for ticking in ticks:
             media.every(TICK_S, ticking.tick)
+        media.every(LOOKS_KEPT_S, self.looks.tick)
         media.also(sessions.queue.run)
         media.watch.on_change(self.streams.changed)
         await serve_requests(media.bus, media.node, self.join, self.requests, self.streams)
+        await serve_looks(media.bus, media.node, self.looks)
         await serve_relays(media.bus, media.node, self.relays, children)
         await serve_associations(media.bus, media.node, self.associations.giver)
         await self._witness.serve(media.bus)
@@ -164,11 +171,12 @@ class Edge:
         self.sessions.stream_silent(key)
 
     def report(self) -> Report:
-        """What the heartbeat shall say: the load, the streams with their viewers, and by whom they are fed."""
+        """What the heartbeat shall say: the load, the streams with their viewers, by whom they are fed, who suffers."""
         load = self._media.load.report(len(self.viewers.streams))
         tree = tree_place(self.relays.all(), self.downstream.children())
         metrics.RELAY_STANDBYS.set(0 if tree is None else len(tree.standbys))
-        return load, self.viewers.carried(), tree
+        now = self._media.clock()
+        return load, self.viewers.carried(), tree, condition(self.relays.all(), self.viewers, now)
 
 
 def _children(media: MediaNode, *, gives: bool) -> ChildRelays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rillcast.contracts.messages import Condition
 from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.contracts.words import NodeKind
 from rillcast.media.protocol import SessionStats
@@ -13,6 +14,7 @@ from rillcast.runtime.wall_clock import wall_ms
 from services.origin import metrics
 from services.origin.adapters.bus_requests import serve_requests
 from services.origin.config import OriginSettings
+from services.origin.domain.troubled import troubled
 from services.origin.usecases.backup_wishes import BackupWishes
 from services.origin.usecases.backups import Backups
 from services.origin.usecases.claims import Claims
@@ -113,8 +115,9 @@ class Origin:
         await self._witness.serve(self._media.bus)
 
     def report(self) -> Report:
-        """What the heartbeat shall say: the load, and the streams with their children."""
-        return self._media.load.report(len(self._streams)), self.living.carried(), None
+        """What the heartbeat shall say: the load, the streams with their children, and which do not come well."""
+        troubles = troubled((owned.stream for owned in self._streams), self._media.clock())
+        return self._media.load.report(len(self._streams)), self.living.carried(), None, Condition(troubles=troubles)
 
 
 async def run(settings: OriginSettings) -> None:

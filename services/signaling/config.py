@@ -151,6 +151,9 @@ class SignalingSettings(NodeSettings):
     max_waiting: int = Field(default=100_000, ge=0)
     """Viewers waiting for streams that are not live yet. One address may have half of the places at most; whoever finds
     none asks again by itself."""
+    max_consoles: int = Field(default=500, ge=1, le=10_000)
+    """Operators' consoles that this instance shows the cluster live, at one time; one more is answered 503. One address
+    may have half of them at most."""
     streaming_started_per_s: float = Field(default=500.0, gt=0)
     """How many waiting viewers of one stream are told per second that it began."""
     node_full: float = Field(default=1.0, gt=0, le=1)

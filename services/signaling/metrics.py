@@ -152,7 +152,7 @@ PLACES_REFUSED = Counter(
     "Clients that found no place, by place: admission (somebody is asked about them), webhook (its questions), "
     "challenge (of a certificate authority), opening (a node is asked), node_wait (there is no node yet), offers (what "
     "a publisher needs to be moved), outgoing (frames for clients that read slowly), waiting (for a stream), events "
-    "(listeners to events); and by why: full, address_full (their address has its share).",
+    "(listeners to events), live (consoles); and by why: full, address_full (their address has its share).",
     ["place", "why"],
 )
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
@@ -307,6 +307,19 @@ EVENTS_DROPPED = Counter(
     "refusals (more joins are refused than are kept), sessions (as many are noted as may be), too_large (for one "
     "entry), ended (this process ended, and the store did not take them in time), undecodable.",
     ["reason"],
+)
+CONSOLES = Gauge("rillcast_signaling_consoles", "Consoles of operators that are shown here what goes on.")
+CONSOLES_CUT = Counter(
+    "rillcast_signaling_consoles_cut_total",
+    "Consoles that were cut off, by reason: not_taken (they did not read in time), not_allowed (their login holds no "
+    "more).",
+    ["reason"],
+)
+LIVE_ROUND_SECONDS = Histogram(
+    "rillcast_signaling_live_round_seconds",
+    "How long it took to work out once what all consoles are shown. It rises with the number of streams and of "
+    "different pages that are looked at, and not with the number of consoles.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 EVENT_LISTENERS = Gauge("rillcast_signaling_event_listeners", "Operators' programs that listen to events here.")
 EVENT_LISTENERS_CUT = Counter(

@@ -116,8 +116,9 @@ class Transcoder:
         await self._witness.serve(media.bus)
 
     def report(self) -> Report:
-        """What the heartbeat shall say: the load. No stream is carried here for viewers."""
-        return self.running.report(), (), None
+        """What the heartbeat shall say: the load, by whom jobs are fed, which are too slow. No stream is carried here
+        for viewers."""
+        return self.running.report(), (), None, self.running.condition()
 
 
 async def run(settings: TranscoderSettings) -> None:

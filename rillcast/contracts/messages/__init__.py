@@ -31,8 +31,10 @@ from rillcast.contracts.messages.license import (
     UsageDay,
     UsageReport,
 )
+from rillcast.contracts.messages.looks import FeedLook, LookAnswer, LookRequest, ViewerLook
 from rillcast.contracts.messages.nodes import (
     CarriedStream,
+    Condition,
     MachineMemory,
     NodeConfirm,
     NodeConfirmed,
@@ -43,6 +45,8 @@ from rillcast.contracts.messages.nodes import (
     NodeReport,
     NodeSilent,
     NodeVouched,
+    RelayLink,
+    StreamTrouble,
     TreePlace,
 )
 from rillcast.contracts.messages.relays import (
@@ -85,10 +89,12 @@ __all__ = [
     "CloseAnswer",
     "CloseRequest",
     "CodeWrong",
+    "Condition",
     "DescribeRequest",
     "DrainCount",
     "DrainProgress",
     "DrainRequest",
+    "FeedLook",
     "FinishedSpan",
     "FormerSession",
     "HandOverRequest",
@@ -98,6 +104,8 @@ __all__ = [
     "LicenseStatusRequest",
     "LicenseUsage",
     "LicenseUsageRequest",
+    "LookAnswer",
+    "LookRequest",
     "MachineMemory",
     "MuteRequest",
     "NodeConfirm",
@@ -117,6 +125,7 @@ __all__ = [
     "RelayClose",
     "RelayGrant",
     "RelayLeaving",
+    "RelayLink",
     "RelayOpen",
     "RelayReferral",
     "ReofferRequest",
@@ -132,6 +141,7 @@ __all__ = [
     "SessionAnswer",
     "SessionChanged",
     "StreamEvent",
+    "StreamTrouble",
     "TracesAnswer",
     "TracesKept",
     "TracesRequest",
@@ -139,4 +149,5 @@ __all__ = [
     "TurnAwayRequest",
     "UsageDay",
     "UsageReport",
+    "ViewerLook",
 ]

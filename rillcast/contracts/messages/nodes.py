@@ -12,6 +12,7 @@ from rillcast.contracts.fields import (
     Text,
     Word,
 )
+from rillcast.contracts.health import Trouble
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages.drains import DrainProgress
 from rillcast.contracts.words import NodeKind
@@ -84,6 +85,43 @@ class TreePlace(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it would ask first if a parent fell silent."""
 
 
+MOST_LINKS = 64
+"""Parents that a heartbeat names."""
+MOST_TROUBLES = 64
+"""Troubles of streams that a heartbeat names."""
+
+
+class RelayLink(msgspec.Struct, frozen=True, kw_only=True):
+    """What one parent feeds to a node, of all streams together."""
+
+    parent: NodeId
+    tracks: Count
+    """How many relays there are, one for each rendition of a track."""
+    streams: Count
+    """Of how many streams."""
+
+
+class StreamTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node notices of a stream, or of those who watch it there."""
+
+    app: AppName
+    stream: StreamId
+    trouble: Trouble
+    viewers: Count = 0
+    """How many suffer from it at this node; 0 where the trouble is the stream's own."""
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """By whom a media node is fed, and who suffers there. For people who look at the cluster; nobody acts upon it."""
+
+    links: tuple[RelayLink, ...] = ()
+    """At most `MOST_LINKS`, those of the most relays first."""
+    troubles: tuple[StreamTrouble, ...] = ()
+    """At most `MOST_TROUBLES`: those of streams, then those of the most viewers."""
+    suffering: Count = 0
+    """How many viewers suffer at this node, whether their streams are named or not."""
+
+
 class MachineMemory(msgspec.Struct, frozen=True, kw_only=True):
     """The memory of the machine that a node runs on."""
 
@@ -110,6 +148,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """How far it is with its drain; None while it takes new work."""
     tree: TreePlace | None = None
     """Of an edge that is fed. It is not signed."""
+    condition: Condition | None = None
+    """Of media nodes. It is not signed."""
     memory: MachineMemory | None = None
     """For people who look at the cluster; it is not signed. None from a node that does not say it."""
     beat: Count = 0

@@ -14,6 +14,7 @@ from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.discovery.judging import Doubt, Gone, Watcher
+from rillcast.runtime.discovery.suspicion import State
 from rillcast.runtime.discovery.takers import TakerListener, Takers
 from rillcast.runtime.ports import Discovery
 
@@ -150,6 +151,10 @@ class NodeDirectory:
         """Whether this process does nothing any more, and not just says nothing: it said goodbye, or its machine told
         us that it is gone. To be asked in a listener of `on_gone`: later nodes may push it out of our memory."""
         return self._ended.get(info.node) == info.incarnation
+
+    def thought_of(self, node: NodeId) -> State:
+        """What is thought of a node, for people who look at it."""
+        return State.CLEAR if self._watcher is None else self._watcher.thinks(node)
 
     def kept_from_writing(self, node: NodeId) -> bool:
         """Whether a node lives, and says with its heartbeats that the store takes no writes of it, or is cut off from

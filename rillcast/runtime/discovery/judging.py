@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeReport
-from rillcast.runtime.discovery.suspicion import Finding
+from rillcast.runtime.discovery.suspicion import Finding, State
 
 
 class Doubt(StrEnum):
@@ -58,6 +58,10 @@ class Watcher(Protocol):
 
     def isolates(self, node: NodeId) -> bool:
         """Whether the node lives and does not answer on the bus."""
+        ...
+
+    def thinks(self, node: NodeId) -> State:
+        """What is thought of the node."""
         ...
 
     def doubt(self, node: NodeId, by: Doubt) -> None:

@@ -204,6 +204,11 @@ class NodeWatch:
         watched = self._watched.get(node)
         return watched is not None and watched.suspicion.state is State.ISOLATED
 
+    def thinks(self, node: NodeId) -> State:
+        """See `Watcher.thinks`."""
+        watched = self._watched.get(node)
+        return State.CLEAR if watched is None else watched.suspicion.state
+
     def doubt(self, node: NodeId, by: Doubt) -> None:
         """See `Watcher.doubt`."""
         watched = self._watched.get(node)

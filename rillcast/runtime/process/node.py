@@ -19,13 +19,7 @@ from typing import Any
 
 from rillcast.contracts import permissions
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import (
-    CarriedStream,
-    NodeInfo,
-    NodeLoad,
-    NodeReport,
-    TreePlace,
-)
+from rillcast.contracts.messages import CarriedStream, Condition, NodeInfo, NodeLoad, NodeReport, TreePlace
 from rillcast.contracts.words import DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.nats_bus import NatsBus
@@ -92,9 +86,8 @@ class Node:
     ) -> None:
         """`http_address` (signaling only) is the ``ip:port`` its clients' HTTP is served on. `needs` are the kinds of
         nodes without which it can't serve anybody: it isn't ready before it has seen one of each that takes new work,
-        or has waited for that long enough. Later it stays ready whatever becomes of them: its clients get an answer.
-        `watches` are the kinds whose end it has to notice at once (`rillcast.runtime.discovery.node_watch`); of the
-        others it learns by their silence."""
+        or has waited for that long enough. Later it stays ready whatever becomes of them. `watches` are the kinds whose
+        end it has to notice at once (`rillcast.runtime.discovery.node_watch`); others it misses by their silence."""
         self.settings = settings
         self.kind = NodeKind(kind)
         self.readiness = Readiness()
@@ -107,6 +100,7 @@ class Node:
         self._load: NodeLoad = NodeLoad()
         self._carried: tuple[CarriedStream, ...] = ()
         self._tree: TreePlace | None = None
+        self._condition: Condition | None = None
         self._tasks = Supervisor(self._crashed)
         self.drains = Draining(
             self.kind,
@@ -147,9 +141,15 @@ class Node:
         await self._buckets.make_all(leases or {})
         self.spawn(self._buckets.keep(), "buckets")
 
-    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None) -> None:
+    def report_load(
+        self,
+        load: NodeLoad,
+        carried: Iterable[CarriedStream] = (),
+        tree: TreePlace | None = None,
+        condition: Condition | None = None,
+    ) -> None:
         """Say this in the heartbeats from now on, of the streams the `MAX_CARRIED` with most viewers; each second."""
-        self._load, self._tree = load, tree
+        self._load, self._tree, self._condition = load, tree, condition
         self._carried = tuple(sorted(carried, key=lambda c: -c.viewers)[:MAX_CARRIED])
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str, *, finite: bool = False) -> asyncio.Task[None]:
@@ -219,6 +219,7 @@ class Node:
             store_lost=not self._buckets.take_writes,
             drain=self.drains.progress(names=False) if self.draining else None,
             tree=self._tree,
+            condition=self._condition,
             memory=machine_memory(),
         )
 

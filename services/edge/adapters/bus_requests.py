@@ -8,6 +8,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.node.association_giver import AssociationGiver
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.ports import Bus
+from services.edge.usecases.looks import Looks
 from services.edge.usecases.stream_changes import StreamChanges
 from services.edge.usecases.upstream_relays import UpstreamRelays
 from services.edge.usecases.viewer_join import ViewerJoin
@@ -41,3 +42,8 @@ async def serve_relays(bus: Bus, node: NodeId, parents: UpstreamRelays, children
 async def serve_associations(bus: Bus, node: NodeId, giver: AssociationGiver) -> None:
     """Begin to hand associations over to other edges. Returns when the subject is subscribed."""
     await bus.serve(subjects.media_association(NodeKind.EDGE, node), messages.AssociationRequest, giver.give)
+
+
+async def serve_looks(bus: Bus, node: NodeId, looks: Looks) -> None:
+    """Begin to show operators what goes on here. Returns when the subject is subscribed."""
+    await bus.serve(subjects.edge_look(node), messages.LookRequest, looks.look)

@@ -56,6 +56,8 @@ class SubscribedTrack:
         self.muted = False
         self.pace_bps = 0
         """How fast it is sent at most; 0 = as fast as it comes."""
+        self.lower = False
+        """Whether there is a higher rendition than the one that was chosen, and the viewer has not refused it."""
         self.awaits_path = False
         """Whether nothing was sent yet, because it is not known how much the path takes."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -17,6 +17,7 @@ from rillcast.node.association_taker import Takeover
 from rillcast.node.load import MediaLoad
 from services.edge.domain.stage import TRANSITIONS, Stage, StageEvent
 from services.edge.domain.subscription import SubscribedTrack, Subscription
+from services.edge.domain.viewer_quality import ViewerQuality
 
 MOST_CARRIED = 500
 """The most streams that a heartbeat names."""
@@ -54,6 +55,8 @@ class Viewer:
         """What the plane would have been told without that association."""
         self.starved = False
         """Not even the lowest rendition fits its link."""
+        self.quality = ViewerQuality(now)
+        """How well it goes."""
 
     @property
     def session(self) -> SessionId:
@@ -116,6 +119,10 @@ class Viewers:
 
     def __iter__(self) -> Iterator[Viewer]:
         return iter(tuple(self._by_session.values()))
+
+    def living(self) -> Iterable[Viewer]:
+        """All of them, for whoever looks and changes nothing meanwhile."""
+        return self._by_session.values()
 
     def add(self, request: PlayRequest, now: float) -> Viewer:
         """Add a viewer, on the least loaded worker. `now`: monotonic seconds."""

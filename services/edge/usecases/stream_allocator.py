@@ -265,6 +265,7 @@ class StreamAllocator:
             may_probe=not any(t.selector.probing for t in viewer.tracks if t is not track),
             probed=probed,
         )
+        track.lower = not track.selector.forced_height and (choice.track or here) != group.options[-1].track
         if choice.tried is not None:
             metrics.PROBES.labels(choice.tried.value).inc()
         if choice.probe is not None:

@@ -136,6 +136,7 @@ class ViewerSessions:
             metrics.VIEWER_RTT.observe(stats.rtt_ms / 1000)
         if cause := freeze(viewer.stats, stats):
             metrics.FREEZES.labels(cause.value).inc()
+        viewer.quality.heard(viewer, stats, self._clock())
         viewer.stats = stats
 
     def _measure(self, viewer: Viewer, stats: protocol.SessionStats) -> None:

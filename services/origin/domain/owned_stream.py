@@ -16,6 +16,7 @@ from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.backup_cover import BackupCover
+from services.origin.domain.incoming_loss import IncomingLoss
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
 from services.origin.domain.publisher_media import PublisherMedia
 from services.origin.domain.takeover import SILENT_S, Living, Marks, settled_at
@@ -105,6 +106,7 @@ class OwnedStream:
         self.media = PublisherMedia(0.0)
         self.media.lay_out(tracks)
         self.cover = BackupCover()
+        self.loss = IncomingLoss()
         self._settled_at = -math.inf
         self._repair: dict[TrackId, tuple[int, int]] = {}
         self._figures = IngestFigures()
@@ -196,6 +198,7 @@ class OwnedStream:
         lost, recovered = self._repair.get(track, (0, 0))
         self._repair[track] = (stats.lost, stats.recovered)
         self._count(stats)
+        self.loss.counted(self._figures.packets, self._figures.packets_lost, now)
         return max(0, stats.lost - lost), max(0, stats.recovered - recovered)
 
     def notice_silence(self, now: float) -> bool:

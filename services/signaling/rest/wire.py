@@ -13,6 +13,7 @@ from rillcast.contracts.words import LogLevel
 from rillcast.runtime.http.hosts import host_of
 from rillcast.runtime.process.version import product_version
 from rillcast.runtime.telemetry.logs import OWN_LEVELS, kept_log
+from rillcast.runtime.wall_clock import wall_ms
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
@@ -22,6 +23,7 @@ from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices
+from services.signaling.rest.adapters.live_route import live_route
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
 from services.signaling.rest.adapters.rest_api import rest_api
 from services.signaling.rest.adapters.setting_meanings import meanings
@@ -37,6 +39,9 @@ from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
 from services.signaling.rest.usecases.histories import Histories
 from services.signaling.rest.usecases.license import License
+from services.signaling.rest.usecases.live_feed import LiveFeed
+from services.signaling.rest.usecases.live_looks import LiveLooks
+from services.signaling.rest.usecases.live_world import LiveWorld
 from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
 from services.signaling.rest.usecases.own_account import OwnAccount
@@ -127,11 +132,36 @@ def wire(core: Core, operators: Operators) -> Rest:
         arrival=operators.arrival,
         hosts=partial(_hosts, core, operators),
     )
+    live = _live(core, book, version)
     routes, document.described, document.of_apps, document.of_server = rest_api(version, TABLES)
     services = RestServices(gate, core.tally, {type(one): one for one in resources})
     frame = Frame(gate)
     events = event_route(gate, core.tally, core.clients, core.happens.feed)
-    return Rest([ProxyRoute(gate, frame), events, *routes], services, frame)
+    feed = live_route(gate, core.tally, core.clients, live)
+    return Rest([ProxyRoute(gate, frame), events, feed, *routes], services, frame)
+
+
+def _live(core: Core, book: NodeBook, version: str) -> LiveFeed:
+    """What consoles are shown, hooked into the node's life."""
+    directory, history = core.host.directory, core.happens.history
+    world = LiveWorld(book, directory, core.streams, core.audience, wall_ms)
+    live = LiveFeed(
+        world,
+        LiveLooks(world, history, core.nodes.look),
+        history,
+        core.tasks,
+        most=core.settings.max_consoles,
+        version=version,
+        alive=core.grants.alive,
+        note=core.servers.note,
+        clock=asyncio.get_running_loop().time,
+        wall_ms=wall_ms,
+    )
+    core.happens.feed.on_happened(live.happened)
+    directory.on_gone(live.node_changed)
+    core.host.on_drain(live.end)
+    core.host.spawn(live.run(), "live feed")
+    return live
 
 
 def _hosts(core: Core, operators: Operators) -> frozenset[str]:

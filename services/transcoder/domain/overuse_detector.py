@@ -13,6 +13,8 @@ from enum import StrEnum
 WINDOW_S = 4.0
 TOLERATED = 0.2
 """The share of frames left out up to which nothing is done. A cached GOP at the start exceeds it, hence `CALM_S`."""
+SEEN = 0.1
+"""The share from which on people see it."""
 CALM_S = 5.0
 """For so long after a start, a new rung or a measure, nothing is judged."""
 
@@ -37,6 +39,8 @@ class OveruseDetector:
     def __init__(self, now: float) -> None:
         self._calm_until = now + CALM_S
         self._window: deque[tuple[float, int, int]] = deque()
+        self.slow = False
+        """Whether so many pictures were left out lately that people see it."""
 
     def disturbed(self, now: float) -> None:
         """Something was begun, or left out on purpose."""
@@ -52,6 +56,7 @@ class OveruseDetector:
             self._window.popleft()
         done = sum(entry[1] for entry in self._window)
         missed = sum(entry[2] for entry in self._window)
+        self.slow = missed > SEEN * (done + missed)
         if missed <= TOLERATED * (done + missed) or now - self._window[0][0] < WINDOW_S / 2:
             return Verdict.KEEP
         self.disturbed(now)

@@ -107,6 +107,16 @@ class MediaJob:
         return self._work.parts
 
     @property
+    def parent(self) -> NodeId | None:
+        """Who feeds the job now; None when nobody does."""
+        return self._feed.parent
+
+    @property
+    def slow(self) -> bool:
+        """See `OveruseDetector.slow`."""
+        return self._overuse.slow and self._work.parts > 0
+
+    @property
     def cpu_s(self) -> float:
         """See `Work.cpu_s`."""
         return self._work.cpu_s

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import JobKind, stream_key
-from rillcast.contracts.messages import NodeLoad, RelayOpen
+from rillcast.contracts.health import Trouble
+from rillcast.contracts.ids import JobKind, split_stream_key, stream_key
+from rillcast.contracts.messages import Condition, NodeLoad, RelayLink, RelayOpen, StreamTrouble
+from rillcast.contracts.messages.nodes import MOST_LINKS, MOST_TROUBLES
 from rillcast.media.protocol import ClockSeen, Event, KeyframeWanted, RelayParentLost, SourceId, SourceStats
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayOffer
@@ -112,6 +115,17 @@ class RunningJobs:
         load = self._load.report(self.held)
         cpu = max(load.cpu, self.share())
         return msgspec.structs.replace(load, cpu=cpu, sessions=0, encoders=self.encoders)
+
+    def condition(self) -> Condition:
+        """By whom the jobs are fed, and which are too slow."""
+        parents = Counter(job.parent for job in self._jobs.values() if job.parent is not None)
+        troubles: list[StreamTrouble] = []
+        for (key, _), job in self._jobs.items():
+            if job.slow and len(troubles) < MOST_TROUBLES:
+                app, stream = split_stream_key(key)
+                troubles.append(StreamTrouble(app=app, stream=stream, trouble=Trouble.ENCODER_SLOW))
+        links = (RelayLink(parent=node, tracks=n, streams=n) for node, n in parents.most_common(MOST_LINKS))
+        return Condition(links=tuple(links), troubles=tuple(troubles))
 
     def measure(self, now: float) -> None:
         """Take the jobs' processor time of the time since the last call."""

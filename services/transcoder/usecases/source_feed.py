@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import NodeId
 from rillcast.media.protocol import RequestKeyframe, SourceId, Tap
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelays
@@ -95,6 +96,12 @@ class SourceFeed:
         if self._relay is not None:
             relay, self._relay, self._tapped = self._relay, None, False
             self._relays.close(relay)
+
+    @property
+    def parent(self) -> NodeId | None:
+        """Who feeds it now; None when nobody does."""
+        relay = self._relay
+        return relay.parent if relay is not None and relay.state is ChildState.OPEN else None
 
     @property
     def _present(self) -> bool:

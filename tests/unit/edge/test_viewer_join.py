@@ -291,7 +291,7 @@ async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
 async def test_carried_streams_and_load_are_reported(world: World) -> None:
     await world.watching()
 
-    load, carried, _ = world.edge.report()
+    load, carried, _, _ = world.edge.report()
 
     assert (load.sessions, load.streams) == (1, 1)
     assert [(c.app, c.stream, c.viewers) for c in carried] == [(APP, STREAM, 1)]

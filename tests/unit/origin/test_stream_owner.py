@@ -267,7 +267,7 @@ async def test_the_heartbeat_says_which_streams_go_to_how_many_nodes(world: Worl
     await world.open_relay(origin, child=NodeId("edge-1"), track=TrackId("a0"))
     await world.open_relay(origin, child=NodeId("edge-2"))
 
-    load, carried, _ = origin.origin.report()
+    load, carried, _, _ = origin.origin.report()
 
     assert (load.streams, load.sessions) == (1, 1)
     assert [(stream.app, stream.stream, stream.viewers) for stream in carried] == [("live", "s1", 2)]

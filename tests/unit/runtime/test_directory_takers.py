@@ -13,6 +13,7 @@ from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.directory import EXPIRY_S, LOAD_COUNTS_S, NodeDirectory
 from rillcast.runtime.discovery.judging import Doubt
+from rillcast.runtime.discovery.suspicion import State
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.discovery import FakeDiscovery
 
@@ -43,6 +44,9 @@ class Watch:
 
     def trusts(self, node: NodeId) -> bool:
         return node not in self.distrusted
+
+    def thinks(self, node: NodeId) -> State:
+        return State.CLEAR
 
     def isolates(self, node: NodeId) -> bool:
         return False

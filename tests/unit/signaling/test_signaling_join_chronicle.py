@@ -107,6 +107,7 @@ async def test_a_viewer_is_noted_when_it_is_there_and_when_it_is_gone_with_all_i
     assert site.fate == SessionFate(
         id="signaling-1/inc/1",
         role=Role.PLAY,
+        mark=session_mark(site.session),
         who="ada",
         address="192.0.2.7",
         instance="signaling-1/inc",

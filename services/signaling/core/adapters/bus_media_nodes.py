@@ -17,6 +17,8 @@ from rillcast.contracts.messages import (
     DescribeRequest,
     DrainProgress,
     DrainRequest,
+    LookAnswer,
+    LookRequest,
     MuteRequest,
     PlayRequest,
     PublishRequest,
@@ -33,6 +35,7 @@ from rillcast.runtime.errors import Unanswered
 from rillcast.runtime.ports import Answer, Bus
 
 ASK_TIMEOUT_S = 3.0
+LOOK_TIMEOUT_S = 1.0
 CLOSE_FIRST_S = 0.4
 """How long a node may take to end a session before it is asked again, which changes nothing for one that is slow."""
 
@@ -114,6 +117,10 @@ class BusMediaNodes:
         with suppress(Unanswered):
             return (await self._ask(node, subject, request, CloseAnswer, CLOSE_FIRST_S)).found
         return (await self._ask(node, subject, request, CloseAnswer, ASK_TIMEOUT_S - CLOSE_FIRST_S)).found
+
+    async def look(self, node: NodeId, request: LookRequest) -> LookAnswer:
+        """Ask an edge about a stream, for people. One that does not answer may be of a version that has no answer."""
+        return await self._bus.request(subjects.edge_look(node), request, LookAnswer, timeout_s=LOOK_TIMEOUT_S)
 
     async def drain(self, node: NodeId, request: DrainRequest) -> DrainProgress:
         """Ask a node to drain, or about it."""

@@ -86,6 +86,11 @@ class SessionHistory:
             _, gone = self._joins.popitem(last=False)
             self.size -= gone.size
 
+    def get(self, join: str) -> ClusterEvent | None:
+        """The last that was heard of one join, by the id of its fate."""
+        known = self._joins.get(join)
+        return None if known is None else known.event
+
     def newest(self) -> list[ClusterEvent]:
         """The last that was heard of each join, the newest join first."""
         return [join.event for join in reversed(self._joins.values())]

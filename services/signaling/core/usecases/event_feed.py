@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import NoReturn
 
@@ -146,6 +146,7 @@ class EventFeed:
         self._recent = Recent(MOST_ENTRIES, MOST_BYTES)
         self._listeners: set[Listener] = set()
         self._places = SharedPlaces(MOST_LISTENERS)
+        self._hearers: list[Callable[[list[Happened]], None]] = []
         self._ended = False
         self._last = 0
         """The number of the newest entry that is known."""
@@ -169,6 +170,10 @@ class EventFeed:
                 if many % _MANY == 0:
                     await asyncio.sleep(0)
         raise AssertionError("it ends by being cancelled")
+
+    def on_happened(self, hearer: Callable[[list[Happened]], None]) -> None:
+        """Call `hearer` with the events of each entry, also of those that were there before. It must not block."""
+        self._hearers.append(hearer)
 
     def __len__(self) -> int:
         """How many listen."""
@@ -284,6 +289,8 @@ class EventFeed:
         found = happened(entry)
         for one in found:
             self._history.apply(one.event, len(entry.value) // len(found))
+        for hearer in self._hearers:
+            hearer(found)
         for listener in self._listeners:
             listener.wake()
 

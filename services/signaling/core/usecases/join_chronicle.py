@@ -17,7 +17,7 @@ from rillcast.contracts.event_records import (
     SessionFate,
     SessionMove,
 )
-from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.ids import NodeId, SessionId, session_mark
 from rillcast.contracts.messages import NodeReport, SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling import metrics
@@ -53,6 +53,7 @@ class _Live(msgspec.Struct):
     """A session that a node has opened."""
 
     id: str
+    mark: str
     role: Role
     app: str
     stream: str
@@ -120,6 +121,7 @@ class JoinChronicle:
         self._count += 1
         self._live[answer.session] = _Live(
             id=f"{self._instance}/{self._count}",
+            mark=session_mark(answer.session),
             role=Role.PUBLISH if isinstance(join, PublisherJoin) else Role.PLAY,
             app=join.app,
             stream=join.stream,
@@ -177,6 +179,7 @@ class JoinChronicle:
         before.trail = (*before.trail, SessionMove(at_ms=at_ms, left=before.node, why=why))[-MOST_MOVES:]
         before.away, before.ends, before.ends_ms = True, "", 0
         before.opening = after is None
+        before.mark = session_mark(new)
         self._live[new] = before
         if after is not None:
             before.node = after.node
@@ -261,6 +264,7 @@ class JoinChronicle:
         report = self._nodes.last(live.node)
         fate = SessionFate(
             id=live.id,
+            mark=live.mark,
             role=live.role,
             who=live.who,
             address=live.address,

@@ -33,16 +33,16 @@ def event_route(gate: Gate, tally: Tally, clients: ClientReader, feed: EventFeed
         except (RillcastError, Refused) as error:
             if isinstance(error, BadInput):
                 tally.refused_input("events")
-            refused = _refused(error)
-            metrics.HTTP_REQUESTS.labels("rest", request.method, str(refused.status_code)).inc()
-            return refused
+            response = refused(error)
+            metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
+            return response
         client, _ = clients.counted(request)
         return EventStreamAnswer(feed, asked, client, partial(gate.operator, request))
 
     return Route(EVENTS_PATH, answer, methods=["GET"])
 
 
-def _refused(error: RillcastError | Refused) -> Response:
+def refused(error: RillcastError | Refused) -> Response:
     """In plain text as all refusals of the gate to our own paths, but for what makes no sense."""
     if isinstance(error, RillcastError):
         status = status_of(error)
