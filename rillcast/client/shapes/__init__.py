@@ -57,9 +57,20 @@ from rillcast.client.shapes.tokens import Token
 from rillcast.client.shapes.traces import FoundTraces, TracedSpan, TraceStatus
 from rillcast.client.shapes.users import ShownUser, SignInBody, User
 from rillcast.contracts.broadcast_records import Destination, HlsParameters, PlayListItem
+from rillcast.contracts.health import Trouble
 from rillcast.contracts.messages.drains import DrainCount, DrainProgress
 from rillcast.contracts.messages.license import LicenseStatus, LicenseUsage, UsageDay, UsageReport
-from rillcast.contracts.messages.nodes import CarriedStream, MachineMemory, NodeInfo, NodeLoad, NodeReport, TreePlace
+from rillcast.contracts.messages.nodes import (
+    CarriedStream,
+    Condition,
+    MachineMemory,
+    NodeInfo,
+    NodeLoad,
+    NodeReport,
+    RelayLink,
+    StreamTrouble,
+    TreePlace,
+)
 from rillcast.contracts.messages.traces import SpanRole
 from rillcast.contracts.status import AppStatus, CarriedBy, ClusterStatus, NodeStatus, ServedStream, StreamStatus
 from rillcast.contracts.words import DrainPhase, LicenseState, LogLevel, NodeKind, Role, SpareCodec
@@ -85,6 +96,7 @@ __all__ = [
     "CarriedStream",
     "ClusterNode",
     "ClusterStatus",
+    "Condition",
     "ConnectionEvent",
     "CpuUsage",
     "Destination",
@@ -128,6 +140,7 @@ __all__ = [
     "PostedSettings",
     "ProcessMemory",
     "ReceiveStats",
+    "RelayLink",
     "ResourceHistory",
     "Result",
     "Role",
@@ -142,6 +155,7 @@ __all__ = [
     "SpanRole",
     "SpareCodec",
     "StreamStatus",
+    "StreamTrouble",
     "Subscriber",
     "SystemInfo",
     "SystemMemory",
@@ -152,6 +166,7 @@ __all__ = [
     "TraceStatus",
     "TracedSpan",
     "TreePlace",
+    "Trouble",
     "UsageDay",
     "UsageReport",
     "User",

@@ -97,8 +97,7 @@ class Node:
         self._http_address = http_address
         self._needs = tuple(needs)
         self._watches = tuple(watches)
-        self._load: NodeLoad = NodeLoad()
-        self._carried: tuple[CarriedStream, ...] = ()
+        self._load, self._carried = NodeLoad(), tuple[CarriedStream, ...]()
         self._tree: TreePlace | None = None
         self._condition: Condition | None = None
         self._tasks = Supervisor(self._crashed)

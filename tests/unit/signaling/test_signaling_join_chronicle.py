@@ -17,7 +17,7 @@ from rillcast.contracts.event_records import (
     SessionFate,
     SessionMove,
 )
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, session_mark
 from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport, SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.domain.identity import Client, Credentials
@@ -107,7 +107,7 @@ async def test_a_viewer_is_noted_when_it_is_there_and_when_it_is_gone_with_all_i
     assert site.fate == SessionFate(
         id="signaling-1/inc/1",
         role=Role.PLAY,
-        mark=session_mark(site.session),
+        mark=session_mark(ONE),
         who="ada",
         address="192.0.2.7",
         instance="signaling-1/inc",

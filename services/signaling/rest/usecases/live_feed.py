@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from rillcast.cluster.shares import SharedPlaces
@@ -79,6 +79,9 @@ class LiveFeed:
         self._recent: deque[Told] = deque(maxlen=MOST_EVENTS)
         self._somebody = asyncio.Event()
         self._soon = asyncio.Event()
+        """Set when something is to be told at once."""
+        self._turned = asyncio.Event()
+        """Set when somebody looks at another page of streams."""
         self._ended = False
         self._indexed = asyncio.Event()
         """Set when all streams were looked at since somebody began to look."""
@@ -116,7 +119,7 @@ class LiveFeed:
         channel.listeners.add(listener)
         metrics.CONSOLES.inc()
         self._somebody.set()
-        self._soon.set()
+        (self._turned if ask.view is View.STREAMS else self._soon).set()
         try:
             yield listener
         finally:
@@ -165,20 +168,16 @@ class LiveFeed:
                 await self._indexed.wait()
                 self._soon.clear()
                 took_s = await self._timed(self._round)
-                rest_s = max(TICK_S - SOON_S, RESTS * took_s)
-                self._every_s = took_s + rest_s
-                await asyncio.sleep(SOON_S)
-                await self._rest(rest_s, early=rest_s < TICK_S)
+                self._every_s = await _rest(took_s, self._soon)
 
     async def _tell_of_streams(self) -> NoReturn:
         """Those that look at all streams are told apart from the others, who need not wait for that."""
         while True:
             await self._somebody.wait()
+            self._turned.clear()
             took_s = await self._timed(self._round_of_streams)
             self._indexed.set()
-            rest_s = max(TICK_S, RESTS * took_s)
-            self._streams_every_s = took_s + rest_s
-            await self._rest(rest_s, early=rest_s <= TICK_S)
+            self._streams_every_s = await _rest(took_s, self._turned)
 
     async def _timed(self, work: Callable[[], Awaitable[None]]) -> float:
         began = self._clock()
@@ -186,17 +185,6 @@ class LiveFeed:
         took_s = self._clock() - began
         metrics.LIVE_ROUND_SECONDS.observe(took_s)
         return took_s
-
-    async def _rest(self, rest_s: float, *, early: bool) -> None:
-        """Until the next round. `early`: it may begin as soon as somebody is gone, or comes to look."""
-        if not early:
-            await asyncio.sleep(rest_s)
-            return
-        try:
-            async with asyncio.timeout(rest_s):
-                await self._soon.wait()
-        except TimeoutError:
-            pass
 
     async def _round_of_streams(self) -> None:
         await self._world.look_at_streams()
@@ -268,6 +256,19 @@ class LiveFeed:
             self._soon.set()
         finally:
             channel.looked_at, channel.looking = self._clock(), None
+
+
+async def _rest(took_s: float, early: asyncio.Event) -> float:
+    """Until the next round, which may begin early while rounds take little. How far they are apart, in seconds."""
+    await asyncio.sleep(SOON_S)
+    rest_s = max(TICK_S, RESTS * took_s) - SOON_S
+    if rest_s > TICK_S:
+        await asyncio.sleep(rest_s)
+    else:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await early.wait()
+    return took_s + rest_s + SOON_S
 
 
 def _every_ms(seconds: float) -> int:
