@@ -62,7 +62,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> int:
-        """Higher is worse."""
+        """A number by which verdicts are compared: higher is worse."""
         return _RANK[self.health]
 
 

@@ -72,6 +72,6 @@ class LookAnswer(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[FeedLook, ...] = ()
     """At most `MOST_FEEDS`."""
     viewers: tuple[ViewerLook, ...] = ()
-    """The worst first."""
+    """Those with the worst troubles come first."""
     watching: Count = 0
     """How many viewers the stream has here."""

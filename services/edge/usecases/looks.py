@@ -22,7 +22,7 @@ MOST_MS = 31_000_000_000
 
 
 class Looks:
-    """One per edge."""
+    """One per edge: answers `LookRequest`."""
 
     def __init__(
         self, viewers: Viewers, relays: UpstreamRelays, room_bps: Callable[[Viewer], int], clock: Clock

@@ -34,7 +34,7 @@ class StreamSort(StrEnum):
     """By what streams are sorted. Of equals, by app and id."""
 
     HEALTH = "health"
-    """The worst first."""
+    """Those that are worst off come first."""
     VIEWERS = "viewers"
     STARTED = "started"
     NAME = "name"
@@ -61,7 +61,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     app: str = ""
     stream: str = ""
     id: str = ""
-    """Of a join."""
+    """The id of a join, as `SessionFate.id`."""
     q: str = ""
     """Part of an id, in lower case."""
     sort: str = ""

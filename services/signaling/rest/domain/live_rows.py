@@ -76,7 +76,7 @@ class LinkRow(Row, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StreamRow(Row, frozen=True, kw_only=True, omit_defaults=True):
-    """One stream."""
+    """One stream, as a line of a list."""
 
     app: str
     stream: str

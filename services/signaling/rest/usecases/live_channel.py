@@ -78,7 +78,7 @@ class LiveListener:
         self._over = False
 
     def wake(self) -> None:
-        """There is more."""
+        """Something new is to be told."""
         self._some.set()
 
     def end(self) -> None:
