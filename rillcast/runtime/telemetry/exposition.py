@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from prometheus_client import REGISTRY, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 """A series with the time of its birth for every other one would be a third of all series, and nothing reads them."""
@@ -14,5 +15,19 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 async def exposition(accept: str) -> tuple[bytes, str]:
     """All metrics of the process, and their content type. `accept`: the header of the request. Exemplars are in
     OpenMetrics only, since the older text has no place for them."""
-    encoder, content_type = choose_encoder(accept)
-    return await asyncio.to_thread(encoder, REGISTRY), content_type
+    _, content_type = choose_encoder(accept)
+    told = openmetrics_text if content_type.startswith("application/openmetrics-text") else text
+    return await asyncio.to_thread(told), content_type
+
+
+def openmetrics_text() -> bytes:
+    """No name of ours has to be escaped, so nobody looks at each of their letters: that is a third of the work."""
+    told: bytes = openmetrics.generate_latest(  # type: ignore[no-untyped-call]
+        REGISTRY, escaping=openmetrics.ALLOWUTF8, version="1.0.0"
+    )
+    return told
+
+
+def text() -> bytes:
+    """The older format, likewise."""
+    return generate_latest(REGISTRY, escaping=openmetrics.ALLOWUTF8)

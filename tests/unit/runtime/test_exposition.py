@@ -9,7 +9,8 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import format_trace_id
-from prometheus_client import Metric
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from rillcast.contracts.words import NodeKind
@@ -19,6 +20,7 @@ from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.telemetry.exemplars import exemplar
+from rillcast.runtime.telemetry.exposition import openmetrics_text, text
 from services.signaling import metrics
 
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.7,*/*;q=0.1"
@@ -60,6 +62,17 @@ async def test_no_series_says_when_another_one_began(accept: str) -> None:
     names = {line.partition(" ")[0].partition("{")[0] for line in lines}
     assert len(names) > 20
     assert [name for name in names if name.endswith("_created")] == []
+
+
+@pytest.mark.parametrize("accept", ["", PROMETHEUS])
+def test_what_is_told_is_what_the_library_tells(accept: str) -> None:
+    """Names of the library itself, such as those of Python's garbage, may change between two calls, but not ours."""
+    metrics.JOIN_SECONDS.labels("play").observe(0.123, {"trace_id": "ab" * 16})
+    encoder, _ = choose_encoder(accept)
+    ours = [line for line in (openmetrics_text() if accept else text()).splitlines() if b"rillcast_" in line]
+    theirs = [line for line in encoder(REGISTRY).splitlines() if b"rillcast_" in line]
+    assert len(ours) > 100
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(("sampler", "kept"), [(ALWAYS_ON, True), (ALWAYS_OFF, False)])
