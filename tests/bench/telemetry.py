@@ -3,6 +3,7 @@
     python -m tests.bench.telemetry                     # joins, then packets; seven minutes
     python -m tests.bench.telemetry --only packets --viewers 200
     python -m tests.bench.telemetry --only joins --rounds 30
+    python -m tests.bench.telemetry --calibrate         # both clusters without: how much of it is noise
 
 Two clusters of the same code run on one CPU, and have the same clients in the same seconds. In one of them no metric
 counts, no span is made and nothing is logged. In the other one everything is as it is shipped, and besides every trace
@@ -82,8 +83,9 @@ class Watched:
             self.steady.set()
 
 
-async def packets(codes: Sequence[Code], viewers: int, video_bps: int, rounds: int, console: Console) -> None:
-    """Prints a table. `rounds`: of five seconds, in which each cluster is scraped once."""
+async def packets(codes: Sequence[Code], options: argparse.Namespace, console: Console) -> None:
+    """Prints a table. Its rounds are of five seconds, in which each node of the second cluster is scraped once."""
+    viewers = options.viewers
     async with AsyncExitStack() as stack:
         cpus = stack.enter_context(halves())
         sides = []
@@ -91,9 +93,9 @@ async def packets(codes: Sequence[Code], viewers: int, video_bps: int, rounds: i
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             running = await stack.enter_async_context(cluster(folder, code=code, as_shipped=True))
             url = running.whip("", APP)
-            plan = Plan(url=url, stream=STREAM, seconds=86_400, video_bps=video_bps)
+            plan = Plan(url=url, stream=STREAM, seconds=86_400, video_bps=options.video_bps)
             await stack.enter_async_context(publishing(running, plan))
-            if code is codes[-1]:
+            if code is codes[-1] and not options.calibrate:
                 await stack.enter_async_context(scraped(running))
             keep_on(running.processes(), cpus.subject)
             sides.append(Watched(running))
@@ -103,7 +105,7 @@ async def packets(codes: Sequence[Code], viewers: int, video_bps: int, rounds: i
             async with asyncio.timeout(60):
                 await asyncio.gather(*(side.steady.wait() for side in sides))
             figures: list[list[dict[str, float]]] = [[], []]
-            for _ in range(rounds):
+            for _ in range(options.rounds):
                 before = [side.read() for side in sides]
                 await asyncio.sleep(SCRAPE_S)
                 for side, past, each in zip(sides, before, figures, strict=True):
@@ -175,18 +177,20 @@ def sides(endpoint: str) -> tuple[Code, Code]:
 async def measure(options: argparse.Namespace, console: Console) -> None:
     """What was asked for, one after the other."""
     async with collector() as endpoint:
-        codes = sides(endpoint)
+        off, on = sides(endpoint)
+        codes = (off, replace(off) if options.calibrate else on)
         if "joins" in options.only:
             crowds = [Crowd(kind=kind, count=80, rate=100.0, leave_rate=100.0) for kind in options.kinds]
             await compare(codes, crowds, options.rounds, console)
         if "packets" in options.only:
-            await packets(codes, options.viewers, options.video_bps, options.rounds, console)
+            await packets(codes, options, console)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=("joins", "packets"), default=("joins", "packets"))
     parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=("whep", "websocket"))
+    parser.add_argument("--calibrate", action="store_true", help="all off on both sides: what the machine adds itself")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--viewers", type=int, default=100, help="of each cluster")
     parser.add_argument("--video-bps", type=int, default=1_500_000)
