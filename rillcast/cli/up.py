@@ -251,7 +251,7 @@ def summary(
         "Publish and watch": f"[link={url}]{url}[/]",
         "Ant Media SDK": f"{websocket}live/websocket",
         "WHIP · WHEP": f"{url}live/whip/STREAM · {url}live/whep/STREAM",
-        "Operators": f"[link={url}operator]{url}operator[/]",
+        "Console": f"[link={url}console]{url}console[/]",
         "Nodes": " · ".join(f"{count} {kind}{'s' * (count > 1)}" for count, kind in counts),
         "Discovery": discovery.sentence,
         "Metrics": f"http://127.0.0.1:{wishes.ports.admin}/metrics and up, one port per node",

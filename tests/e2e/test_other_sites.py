@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
-
 from tests.e2e.browser import Strangers
 from tests.e2e.cluster import Cluster
-from tests.e2e.test_operator_page import PASSWORD, account, page_of, sign_in
+from tests.e2e.console import account, console_of
 
 SETTINGS = "/rest/v2/applications/settings/LiveApp"
 STATUS = "/rillcast/v1/status"
@@ -39,9 +37,9 @@ async def test_a_page_of_another_site_neither_reads_nor_writes_with_an_operators
     """It has another port of the same host, so that the browser sends the cookie along."""
     name = await account(rillcast)
     before = (await rillcast.request("GET", rillcast.base + SETTINGS)).json()
-    async with page_of(rillcast, strangers) as page:
-        await sign_in(page, name, PASSWORD)
-        await expect(page.locator("#inside h1")).to_be_focused()
+    async with console_of(rillcast, strangers) as console:
+        page = console.page
+        await console.enter(name)
         own = await page.evaluate(FETCH, {"url": rillcast.base + STATUS, "options": {}})
         assert own["status"] == 200, "the session is good for its own page"
 
@@ -51,7 +49,7 @@ async def test_a_page_of_another_site_neither_reads_nor_writes_with_an_operators
             assert got["text"] == "", f"{options} {path}"
             assert got["type"] in ("TypeError", "opaque"), f"{options} {path}"
 
-        await page.goto(f"{rillcast.base}/operator")
+        await page.goto(f"{rillcast.base}/console")
         own = await page.evaluate(FETCH, {"url": rillcast.base + STATUS, "options": {}})
         assert own["status"] == 200, "the session goes on"
     assert (await rillcast.request("GET", rillcast.base + SETTINGS)).json() == before

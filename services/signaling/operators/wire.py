@@ -97,7 +97,7 @@ def tell(settings: SignalingSettings, name: str, password: str) -> None:
         log.info("The first operator was made; its password is in a file", name=name, file=settings.first_password_path)
         return
     sys.stderr.write(
-        f"Rillcast: sign in at /operator as {name} with the password {password} and change it there. "
+        f"Rillcast: sign in at /console as {name} with the password {password} and change it there. "
         "It is shown this once; `rillcast password` makes another one.\n"
     )
     sys.stderr.flush()

@@ -14,8 +14,8 @@ def wire(core: Core) -> list[BaseRoute]:
     return [
         Route("/", pages.root, methods=["GET"]),
         Route("/console", pages.console, methods=["GET"]),
-        Route("/console/", pages.console_below, methods=["GET"]),
-        Route("/operator", pages.operator, methods=["GET"]),
+        Route("/console/", pages.console_elsewhere, methods=["GET"]),
+        Route("/operator", pages.console_elsewhere, methods=["GET"]),
         Route("/static/{path:path}", pages.file, methods=["GET"]),
         Route("/{app}", pages.app_alone, methods=["GET"]),
         Route("/{app}/", pages.app_page, methods=["GET"]),

@@ -153,9 +153,11 @@ async def test_the_console_has_a_policy_and_lets_no_other_page_frame_it(c: WireC
     async with c.http() as http:
         page = await http.get("/console")
         below = await http.get("/console/")
+        before = await http.get("/operator")
 
     assert page.status_code == 200
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
     assert page.headers["x-frame-options"] == "DENY"
     assert (below.status_code, below.headers["location"]) == (302, "../console")
+    assert (before.status_code, before.headers["location"]) == (302, "console")

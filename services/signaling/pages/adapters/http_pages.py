@@ -81,12 +81,8 @@ class Pages:
         """Answers ``/console`` with the page on which operators sign in. It shows nothing by itself."""
         return self._page(request, CONSOLE)
 
-    async def operator(self, request: Request) -> Response:
-        """Answers ``/operator`` with the page on which operators sign in. It shows nothing by itself."""
-        return self._page(request, "operator.html")
-
-    async def console_below(self, request: Request) -> Response:
-        """Answers ``/console/`` with the way to ``/console``."""
+    async def console_elsewhere(self, request: Request) -> Response:
+        """Answers ``/console/``, and ``/operator`` where the page was before, with the way to ``/console``."""
         return _way(request, "../console" if request.url.path.endswith("/") else "console")
 
     async def app_alone(self, request: Request) -> Response:

@@ -7,10 +7,12 @@ export const SILENT = "The server does not answer.";
 /** What the server refused, or that it does not answer. `message` is a sentence for people; `status` is 0 when nothing
  * was answered. */
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, raw = "") {
     super(message);
     this.name = "ApiError";
     this.status = status;
+    /** The server's words as they came. */
+    this.raw = raw;
   }
 }
 
@@ -97,13 +99,13 @@ async function ask(method, where, { body, query, signal } = {}) {
   if (answer.ok) return json;
   const words = wordsOf(answer, text, json);
   if (answer.status === 403 && words.startsWith(NOBODY)) tell("signed-out");
-  throw new ApiError(words, answer.status);
+  throw new ApiError(words, answer.status, json?.message ?? text);
 }
 
 /** A result of Ant Media's kind: throws its sentence when it says that it was not done. */
 function done(result, otherwise) {
   if (result && result.success === false) {
-    throw new ApiError(sentence(String(result.message ?? "")) || otherwise || "The server did not do it.", 200);
+    throw new ApiError(sentence(String(result.message ?? "")) || otherwise || "The server did not do it.", 200, String(result.message ?? ""));
   }
   return result;
 }

@@ -12,7 +12,7 @@ import { account, themeSwitch } from "./top.js";
 
 const PROBE_MS = [1_000, 2_000, 4_000, 8_000];
 const find = (id) => document.getElementById(id);
-const page = { me: rightsOf(null), signedIn: false, shown: null, generation: 0, silentSince: 0, probes: 0 };
+const page = { me: rightsOf(null), signedIn: false, shown: null, generation: 0, silentSince: 0, probes: 0, unloaded: new Map() };
 
 function place(name) {
   document.body.dataset.place = name;
@@ -66,7 +66,7 @@ async function show({ focus = true } = {}) {
   say(found.route.name ?? "…");
   view.append(loading());
   try {
-    const module = await import(`./views/${found.route.view}.js`);
+    const module = await load(found.route.view);
     if (mine !== page.generation) return;
     say(typeof module.title === "function" ? module.title(found.params) : module.title);
     view.replaceChildren();
@@ -75,9 +75,26 @@ async function show({ focus = true } = {}) {
     headed(focus);
   } catch (error) {
     if (mine !== page.generation) return;
+    if (error.status === 0) {
+      view.replaceChildren(problem(error.message, () => show()));
+      return headed(focus);
+    }
     console.error(error);
     view.replaceChildren(problem("This view could not be shown. Load the page again; if that does not help, the browser's console says more.", () => show()));
     headed(focus);
+  }
+}
+
+/** The module of a view. Browsers may remember that it could not be had, so it is asked for by another address then.
+ * Throws `ApiError` while the server does not answer. */
+async function load(view) {
+  const again = page.unloaded.get(view) ?? 0;
+  try {
+    return await import(`./views/${view}.js${again ? `?again=${again}` : ""}`);
+  } catch (error) {
+    page.unloaded.set(view, again + 1);
+    await api.get("/rest/v2/authentication-status");
+    throw error;
   }
 }
 

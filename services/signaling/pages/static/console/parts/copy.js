@@ -16,7 +16,7 @@ async function copied(text) {
 /** `what`: what is copied, for screen readers: "the play link". */
 export function copyButton(text, what, label = "Copy") {
   const button = h("button", {
-    type: "button", class: "small", "aria-label": `Copy ${what}`,
+    type: "button", class: "small", "aria-label": `${label}: ${what}`,
     onclick: async () => {
       const before = document.activeElement;
       try {

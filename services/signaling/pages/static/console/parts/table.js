@@ -58,7 +58,7 @@ export function table({ caption, columns, key, sign = JSON.stringify, filter, em
   function line(row) {
     const id = String(key(row)), mark = sign(row), old = kept.get(id);
     if (old?.mark === mark) return old.made;
-    const cells = columns.map((column) => h("td", { role: "cell", class: column.number ? "number" : "", "data-label": column.name }, column.cell(row)));
+    const cells = columns.map((column) => h("td", { role: "cell", class: column.number ? "number" : "", "data-label": column.unseen ? null : column.name }, column.cell(row)));
     const made = old?.made ?? h("tr", { role: "row" });
     const held = made.contains(document.activeElement) ? [...made.querySelectorAll("a, button")].indexOf(document.activeElement) : -1;
     made.replaceChildren(...cells);
