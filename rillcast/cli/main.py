@@ -36,7 +36,7 @@ PARTS = {
 """Groups of commands, and where they are."""
 ALONE = tuple(
     f"rillcast.cli.commands.{name}"
-    for name in ("login", "events", "trace", "store", "joining", "importing", "planning")
+    for name in ("login", "events", "top", "trace", "store", "joining", "importing", "planning")
 )
 """Commands that are in no group."""
 OF_BENCH = frozenset(("aiortc", "av", "numpy", "rillcast_load_native"))

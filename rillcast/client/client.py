@@ -10,10 +10,11 @@ import httpx
 
 from rillcast.client.api import Api
 from rillcast.client.asking import TIMEOUT_S, Asking
+from rillcast.client.live import LivePart
 from rillcast.client.shapes import SignInBody
 from rillcast.client.told import Told
 from rillcast.contracts.event_records import ClusterEvent
-from rillcast.contracts.status import EVENTS_PATH
+from rillcast.contracts.status import EVENTS_PATH, LIVE_PATH
 
 
 class Client(Api):
@@ -74,6 +75,11 @@ class Client(Api):
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         query = {"app": app, "stream": stream}
         return self._ask.events(ClusterEvent, "GET", EVENTS_PATH, query=query, headers=headers)
+
+    def look(self, view: str, **query: str | int) -> Iterator[Told[LivePart]]:
+        """What `GET /rillcast/v1/live` tells of a view: all of it first, and then what changes, until the server ends
+        the answer. `query`: what the view can be asked for. Raises `ClientError`."""
+        return self._ask.events(LivePart, "GET", LIVE_PATH, query={"view": view, **query}, headers={})
 
     def sign_out(self) -> None:
         """End the session at all instances."""

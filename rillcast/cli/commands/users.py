@@ -16,8 +16,7 @@ from rillcast.cli.groups import group
 from rillcast.cli.password import new_password
 from rillcast.cli.showing import printable, say, show_list
 from rillcast.cli.where import AsJson, Where, asks
-from rillcast.client.shapes import ShownUser, User
-from rillcast.client.shapes.users import AccountsRole
+from rillcast.client.shapes import AccountsRole, ShownUser, User
 
 app = group("The operators' accounts. `rillcast password` gives one a new password.")
 SYSTEM = "system"

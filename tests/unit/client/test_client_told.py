@@ -21,7 +21,7 @@ WHOLE = (
     b"id: 3-4\n: nothing happens\n\n"
     b'id: 3-5\ndata: {"number": 3}\n'
 )
-FOUND = [Told("1-200", None), Told("2-0", Thing(1)), Told("2-1", Thing(2)), Told("3-4", None)]
+FOUND = [Told("1-200", None), Told("2-0", Thing(1), "thing.happened"), Told("2-1", Thing(2)), Told("3-4", None)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1_000])
