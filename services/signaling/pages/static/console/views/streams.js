@@ -1,9 +1,32 @@
-// Streams.
+// All streams, those that suffer first.
+import { h, link, name } from "../parts/dom.js";
+import { ago, bitrate, number } from "../parts/format.js";
 import { empty } from "../parts/empty.js";
+import { why } from "../parts/health.js";
+import { livePage } from "../parts/live-page.js";
 
 export const title = "Streams";
 
-export function mount(element) {
-  element.append(empty("Nothing is shown here yet", "This view is still to be filled."));
-  return { unmount() {} };
+export function mount(element, { live, query, setQuery, to }) {
+  const page = livePage({
+    live, query, setQuery, view: "streams", section: "streams", what: "stream", caption: "Streams",
+    key: (row) => `${row.app}/${row.stream}`,
+    sorts: [["health", "who suffers"], ["viewers", "viewers"], ["started", "newest"], ["name", "name"]],
+    choices: { health: { label: "Health", options: [["", "any"], ["bad", "suffers"], ["strained", "strained"], ["good", "well"]] }, app: { label: "App", options: [["", "any"], ...(query.app ? [[query.app, query.app]] : [])] } },
+    columns: [
+      { name: "Stream", cell: (row) => h("span", { class: "two-lines" }, link(to`/streams/${row.app}/${row.stream}`, row.stream, 44), h("small", { class: "quiet" }, name(row.name ? `${row.app} · ${row.name}` : row.app, 48))) },
+      { name: "Health", cell: (row) => why(row.health, row.trouble) },
+      { name: "Viewers", number: true, cell: (row) => number(row.viewers) },
+      { name: "Suffering", number: true, cell: (row) => (row.suffering ? h("strong", { class: "tone-bad" }, number(row.suffering)) : "0") },
+      { name: "Edges", number: true, cell: (row) => number(row.edges) },
+      { name: "Comes in with", number: true, cell: (row) => (row.kbps ? bitrate(row.kbps * 1000) : "–") },
+      { name: "Sizes", cell: (row) => (row.heights?.length ? row.heights.map((one) => `${one}p`).join(", ") : "–") },
+      { name: "Origin", cell: (row) => (row.owner ? link(to`/nodes/${row.owner}`, row.owner, 24) : "–") },
+      { name: "Since", cell: (row) => (row.started_ms ? ago(row.started_ms) : "–") },
+    ],
+    nothing: (total) => (total ? empty("No stream fits", "Take away part of what is looked for.")
+      : empty("Nobody publishes a stream now", "As soon as somebody does, it is shown here.", h("a", { class: "button", href: "/live/publish.html", target: "_blank", rel: "noopener" }, "Publish one from this browser"))),
+  });
+  element.append(page.element);
+  return { unmount: page.close };
 }

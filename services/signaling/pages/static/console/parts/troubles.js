@@ -1,0 +1,27 @@
+// What each trouble means: as the server says it (rillcast/contracts/health.py), which a test holds this against.
+
+export const SENTENCES = {
+  no_first_picture: "The viewer is connected, and has not got a packet yet.",
+  nothing_sent: "Nothing was sent to the viewer lately, so the picture stands still.",
+  link_too_slow: "The viewer's link does not carry even the lowest rendition.",
+  far_behind: "The viewer is far behind: what is sent waits in a queue on the way.",
+  packet_loss: "Many packets get lost between the edge and the viewer.",
+  long_way: "The round trip to the viewer is long, so repairs come late.",
+  lower_rendition: "The viewer gets a lower rendition than there is, since the link does not carry more.",
+  origin_lost: "The origin of the stream is gone, or answers nobody.",
+  publisher_silent: "Nothing comes from the publisher.",
+  on_backup: "Nothing comes from the publisher, and viewers are shown the backup stream.",
+  no_media_yet: "The publisher is connected, and no media has come yet.",
+  no_keyframe: "No keyframe has come from the publisher, so nobody sees a picture.",
+  publisher_loss: "Many packets get lost between the publisher and the origin.",
+  encoder_slow: "The transcoder is too slow for the ladder, and leaves pictures out.",
+  not_fed: "An edge has viewers of the stream, and its relay brings nothing.",
+  node_dead: "The node is dead.",
+  node_frozen: "The machine of the node answers, and its process does not.",
+  node_doubtful: "Something suggests that the node is gone, and it is being asked.",
+  node_cut_off: "The node lives, and is cut off from the bus.",
+  node_not_ready: "The node is not ready.",
+  node_busy: "The node is near one of its limits.",
+  node_draining: "The node drains: it takes nothing new, and what it has moves.",
+  other: "Something that this version does not know.",
+};
