@@ -27,7 +27,7 @@ function style() {
 }
 
 /** `open(row)`: somebody chose a node, or a zone (`row.kinds`). Returns `{ element, show(state), destroy() }`. */
-export function map({ open, height = "min(62vh, 40rem)" }) {
+export function map({ open, height = "min(56vh, 36rem)" }) {
   const place = h("div", { class: "map", style: { height }, role: "img", "aria-label": "The nodes of the cluster, and who feeds whom. The same is listed below." });
   const element = h("div", { class: "map-frame" }, place);
   let cy = null, fitted = "", touched = false;
@@ -36,7 +36,7 @@ export function map({ open, height = "min(62vh, 40rem)" }) {
   const timers = new Set();
 
   function start() {
-    cy = cytoscape({ container: place, style: style(), elements: [], layout: { name: "preset" }, minZoom: .15, maxZoom: 2, wheelSensitivity: .3, boxSelectionEnabled: false, autoungrabify: true });
+    cy = cytoscape({ container: place, style: style(), elements: [], layout: { name: "preset" }, minZoom: .15, maxZoom: 2, boxSelectionEnabled: false, autoungrabify: true });
     cy.on("tap", "node", (event) => { const row = rows.get(event.target.id()); if (row) open(row); });
     cy.on("mouseover", "node", (event) => { place.style.cursor = rows.has(event.target.id()) ? "pointer" : ""; });
     cy.on("mouseout", "node", () => { place.style.cursor = ""; });
@@ -55,18 +55,24 @@ export function map({ open, height = "min(62vh, 40rem)" }) {
     return slot;
   }
 
+  // Transcoders stand below the others, so that no arrow from an origin to an edge passes behind one.
+  function below(zone) {
+    const others = [...slots.values()].filter((one) => one.zone === zone && (one.column === COLUMNS.origin || one.column === COLUMNS.edge));
+    return others.length ? Math.min(PER_COLUMN, Math.max(...others.map((one) => one.at + 1))) : 0;
+  }
+
   function positions(zones) {
     const top = new Map();
     let y = 0;
     for (const zone of zones) {
       const inside = [...slots.values()].filter((one) => one.zone === zone);
-      const high = Math.max(1, ...inside.map((one) => Math.min(PER_COLUMN, one.at + 1)));
+      const high = Math.max(1, ...inside.map((one) => Math.min(PER_COLUMN, one.at + 1) + (one.column === COLUMNS.transcoder ? below(zone) : 0)));
       top.set(zone, y);
       y += high * HIGH + GAP;
     }
     return (slot) => ({
       x: (slot.column + Math.floor(slot.at / PER_COLUMN) * .98) * WIDE * 1.25,
-      y: top.get(slot.zone) + (slot.at % PER_COLUMN) * HIGH,
+      y: top.get(slot.zone) + ((slot.at % PER_COLUMN) + (slot.column === COLUMNS.transcoder ? below(slot.zone) : 0)) * HIGH,
     });
   }
 

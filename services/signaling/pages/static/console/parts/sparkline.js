@@ -2,6 +2,8 @@
 import uPlot from "../vendor/uplot.js";
 import { h } from "./dom.js";
 
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = (seconds) => (Number.isInteger(seconds) ? CLOCK.format(seconds * 1000) : "");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
@@ -20,7 +22,7 @@ export function sparkline({ label, shown = String, most = 300, height = 48, axes
     return {
       width: Math.max(60, place.clientWidth), height, cursor: { show: false }, legend: { show: false },
       scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, high ?? 1) * 1.1] } },
-      axes: axes ? [{ ...axis, size: 26 }, { ...axis, size: 64, values: (_, ticks) => ticks.map(shown) }] : [{ show: false }, { show: false }],
+      axes: axes ? [{ ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(shown) }] : [{ show: false }, { show: false }],
       padding: axes ? [8, 8, 0, 0] : [2, 0, 0, 0],
       series: [{}, line],
     };

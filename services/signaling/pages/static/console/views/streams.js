@@ -12,7 +12,7 @@ export function mount(element, { live, query, setQuery, to }) {
     live, query, setQuery, view: "streams", section: "streams", what: "stream", caption: "Streams",
     key: (row) => `${row.app}/${row.stream}`,
     sorts: [["health", "who suffers"], ["viewers", "viewers"], ["started", "newest"], ["name", "name"]],
-    choices: { health: { label: "Health", options: [["", "any"], ["bad", "suffers"], ["strained", "strained"], ["good", "well"]] }, app: { label: "App", options: [["", "any"], ...(query.app ? [[query.app, query.app]] : [])] } },
+    choices: { health: { label: "Health", options: [["", "any"], ["bad", "suffers"], ["strained", "strained"], ["good", "well"]] }, ...(query.app ? { app: { label: "App", options: [["", "any"], [query.app, query.app]] } } : {}) },
     columns: [
       { name: "Stream", cell: (row) => h("span", { class: "two-lines" }, link(to`/streams/${row.app}/${row.stream}`, row.stream, 44), h("small", { class: "quiet" }, name(row.name ? `${row.app} · ${row.name}` : row.app, 48))) },
       { name: "Health", cell: (row) => why(row.health, row.trouble) },

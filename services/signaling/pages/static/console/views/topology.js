@@ -35,7 +35,7 @@ export function mount(element, context) {
   const legend = h("p", { class: "hint" }, "Arrows lead from who feeds to who is fed; the figure is the number of streams. A dashed arrow shows viewers who move. Choose a node to see more.");
   element.append(state.element, summary, moves,
     h("div", { class: "panel flush" }, picture.element), legend,
-    h("div", { class: "grid below" }, listed, h("div", { class: "panel" }, h("h2", {}, "Just now"), happened.element)));
+    h("div", { class: "grid below wide-first" }, listed, h("div", { class: "panel" }, h("h2", {}, "Just now"), happened.element)));
 
   let movedAt = 0, movedMany = new Map();
   function tellMoves(told) {

@@ -55,7 +55,7 @@ export function mount(element, { params, live, to, setTitle, current }) {
         pair("Zone", name(join.zone || "–")), pair("Let in by", join.instance ? link(to`/nodes/${join.instance}`, join.instance) : "–"), pair("Moves", number(join.moves)),
         pair("Lasted", join.connectedMs ? duration((join.endedMs ?? told.atMs) - join.connectedMs) : "it was never connected"), pair("Id", h("code", {}, name(join.id, 60))),
       ].flat());
-      steps.replaceChildren(...stages(join).map((one) => h("li", {}, time(one.at), mark(one.bad ? "move" : "step", one.bad ? "warn" : "quiet"), h("span", {}, one.words, one.note ? h("span", { class: "quiet" }, " · ", name(one.note, 80)) : ""))));
+      steps.replaceChildren(...stages(join).map((one) => h("li", {}, time(one.at), one.bad ? mark("move", "warn") : h("span", { class: "dot", "aria-hidden": "true" }, "•"), h("span", {}, one.words, one.note ? h("span", { class: "quiet" }, " · ", name(one.note, 80)) : ""))));
     }
     const health = look ? (look.trouble ? HEALTH[look.trouble] ?? "bad" : "good") : "unknown";
     answer.className = `answer ${look ? { good: "good", strained: "warn", bad: "bad" }[health] : "quiet"}`;
