@@ -19,7 +19,7 @@ async def test_what_happens_appears_and_waits_while_it_is_paused(
         await console.enter(await account(rillcast))
         await console.go("/events", "Events")
         await expect(page.locator("#actions .pulse")).to_have_text("as it happens")
-        await page.get_by_label("Stream").fill(stream)
+        await page.get_by_label("Stream", exact=True).fill(stream)
         await publisher.call("sdkPublish", url=rillcast.websocket(), stream=stream)
         await expect(page.locator("tbody")).to_contain_text("Stream started")
         await expect(page.locator("tbody")).to_contain_text("Publisher joined")
@@ -54,7 +54,7 @@ async def test_why_a_viewer_saw_black_has_an_answer(rillcast: Cluster, strangers
             await expect(page.locator("tbody tr")).to_have_count(1)
             await expect(page.locator("tbody")).to_contain_text("publisher")
             await expect(page.locator("tbody")).to_contain_text("live")
-        await expect(page.get_by_label("Stream")).to_have_value(stream)
+        await expect(page.get_by_label("Stream", exact=True)).to_have_value(stream)
         await page.get_by_label("State").select_option("over")
         await expect(page.locator("tbody")).to_contain_text("page was closed")
         assert await console.faults() == []
