@@ -54,6 +54,16 @@ CASES = (
         labels={"namespace": "n", "role": "play"},
     ),
     Case(
+        "RillcastPicturesStandStill",
+        {
+            'rillcast_edge_freezes_estimated_total{namespace="n",node="e",cause="silent"}': "0x9 0+20x30 600x60",
+            f"rillcast_edge_viewers{{{EDGE}}}": "20x100",
+        },
+        fires=25,
+        stops=55,
+        labels={"namespace": "n"},
+    ),
+    Case(
         "RillcastManyOnThinLinks",
         {f"rillcast_edge_viewers_starved{{{EDGE}}}": "1x9 8x30 1x60", f"rillcast_edge_viewers{{{EDGE}}}": "20x100"},
         fires=25,
@@ -127,7 +137,12 @@ CASES = (
     ),
     Case(
         "RillcastNoRegistry",
-        {f"rillcast_discovery_reachable{{{EDGE}}}": GOES_AND_COMES},
+        {
+            f"rillcast_discovery_reachable{{{EDGE}}}": GOES_AND_COMES,
+            f"rillcast_discovery_registrations_total{{{EDGE}}}": "1x100",
+            'rillcast_discovery_reachable{namespace="n",node="without-consul"}': "0x100",
+            'rillcast_discovery_registrations_total{namespace="n",node="without-consul"}': "0x100",
+        },
         fires=20,
         stops=40,
         labels=NODE,
