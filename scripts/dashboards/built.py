@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
@@ -11,12 +12,14 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
 from scripts.dashboards.drawn import drawn
-from scripts.dashboards.panel import Asked, Board
+from scripts.dashboards.panel import Asked, Board, Panel
 
 ALL = ".*"
 """What a variable is when everything is chosen: it also holds where a node has no such label."""
 CONSOLE = "http://localhost:5080/console"
 """Where compose has the console; the chart puts its own address there."""
+GRID = 24
+"""How wide a line is."""
 REFRESH = ["5s", "10s", "30s", "1m", "5m"]
 
 
@@ -41,7 +44,7 @@ def written(board: Board, others: list[Board]) -> str:
         number += 1
         heading = build.Row(row.title).id(number).collapsed(not row.open)
         panels = []
-        for panel in row.panels:
+        for panel in filled(row.panels):
             number += 1
             panels.append(drawn(panel, number))
         if not row.open:
@@ -52,6 +55,19 @@ def written(board: Board, others: list[Board]) -> str:
             for panel_made in panels:
                 made.with_panel(panel_made)
     return json.dumps(made.build(), cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def filled(panels: Sequence[Panel]) -> Iterator[Panel]:
+    """The panels of a row, those of its last line so wide that they fill it."""
+    lines: list[list[Panel]] = [[]]
+    for panel in panels:
+        if sum(one.width for one in lines[-1]) + panel.width > GRID:
+            lines.append([])
+        lines[-1].append(panel)
+    yield from (panel for line in lines[:-1] for panel in line)
+    room = GRID - sum(one.width for one in lines[-1])
+    each = room // len(lines[-1])
+    yield from (replace(one, width=one.width + each) for one in lines[-1])
 
 
 def uid(name: str) -> str:

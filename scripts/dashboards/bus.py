@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 from scripts.dashboards.panel import QUANTILES, Asked, Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import NOT_OK, Chosen, or_none
+from scripts.dashboards.promql import NOT_OK, WHOLE, Chosen, highest, or_none
 
 HERE = Chosen("node")
 TRIP, ASKED, LAG = "rillcast_bus_round_trip_seconds", "rillcast_bus_request_seconds", "rillcast_event_loop_lag_seconds"
 UP = {1.0: ("yes", Colour.GOOD), 0.0: ("no", Colour.WORST)}
 
+READY = HERE.max("rillcast_ready", by=("service", "node"))
+HEARS = (
+    f"({HERE.max('rillcast_bus_connected', by=('service', 'node'))} - on (service, node) "
+    f"{HERE.max('rillcast_bus_stalled', by=('service', 'node'))})"
+)
+
+
+def troubled(good: str) -> str:
+    """Whether nodes are as they should be, of those only that were not so at some time."""
+    return f"({good}) and on (service, node) (min_over_time(({good})[{WHOLE}:10s] @ end()) == 0)"
+
+
 NODES = Row(
     "Nodes",
     [
         Panel(
-            "Takes new work",
-            "Each node over time. One that drains takes none on purpose.",
-            [Query(HERE.max("rillcast_ready", by=("service", "node")), "{{node}}")],
+            "Took no new work at some time",
+            "Each node that took none at some time shown. One that drains takes none on purpose; where the band is "
+            "missing, the node was not there.",
+            [Query(troubled(READY), "{{node}}")],
             form=Form.STATES,
             width=12,
-            height=9,
             words=UP,
+            nothing="All nodes took new work all the time",
         ),
         Panel(
-            "Hears the bus",
-            "Each node over time. Who does not hear it goes on with what runs, and refuses what is new.",
-            [
-                Query(
-                    f"{HERE.max('rillcast_bus_connected', by=('service', 'node'))} * on (service, node) "
-                    f"(1 - {HERE.max('rillcast_bus_stalled', by=('service', 'node'))})",
-                    "{{node}}",
-                )
-            ],
+            "Did not hear the bus at some time",
+            "Each node that did not at some time shown. It goes on with what runs, and refuses what is new.",
+            [Query(troubled(HEARS), "{{node}}")],
             form=Form.STATES,
             width=12,
-            height=9,
             words=UP,
+            nothing="All nodes heard it all the time",
         ),
         Panel(
             "Nodes given up",
@@ -42,7 +49,7 @@ NODES = Row(
             "sees it counts it once.",
             [
                 Query(
-                    HERE.increase("rillcast_nodes_gone_total", by=("kind", "why")),
+                    HERE.happened("rillcast_nodes_gone_total", by=("kind", "why")),
                     "{{kind}} {{why}}",
                 )
             ],
@@ -54,19 +61,18 @@ NODES = Row(
             "Doubts about nodes",
             "Times that a node was asked whether it lives, by what led to it, and what came of it.",
             [
-                Query(HERE.rate("rillcast_node_doubts_total", by="by"), "doubt: {{by}}"),
-                Query(HERE.rate("rillcast_node_findings_total", by="finding"), "found {{finding}}"),
-                Query(or_none(HERE.rate("rillcast_node_vouches_total")), "others still hear it"),
+                Query(HERE.happened("rillcast_node_doubts_total", by="by"), "doubt: {{by}}"),
+                Query(HERE.happened("rillcast_node_findings_total", by="finding"), "found {{finding}}"),
+                Query(or_none(HERE.happened("rillcast_node_vouches_total")), "others still hear it"),
             ],
-            unit=Unit.PER_SECOND,
             colours={"dead|missing|frozen": Colour.WORST, "alive": Colour.GOOD},
         ),
         Panel(
             "From the first doubt until a node is given up",
             "Viewers of the node stand still for about so long.",
             [
-                Query(HERE.quantile(0.5, "rillcast_node_gone_seconds", window="$__range"), "p50"),
-                Query(HERE.quantile(0.95, "rillcast_node_gone_seconds", window="$__range"), "p95"),
+                Query(HERE.quantile(0.5, "rillcast_node_gone_seconds", window=WHOLE), "p50"),
+                Query(HERE.quantile(0.95, "rillcast_node_gone_seconds", window=WHOLE), "p95"),
             ],
             form=Form.FIGURE,
             unit=Unit.SECONDS,
@@ -126,10 +132,9 @@ BUS = Row(
             "Denied",
             "What NATS and Consul refused for want of a permission: rights of another version, or another's key.",
             [
-                Query(HERE.rate("rillcast_bus_denied_total", by=("action", "subject")), "{{action}} {{subject}}"),
-                Query(HERE.rate("rillcast_discovery_denied_total", by="action"), "Consul: {{action}}"),
+                Query(HERE.happened("rillcast_bus_denied_total", by=("action", "subject")), "{{action}} {{subject}}"),
+                Query(HERE.happened("rillcast_discovery_denied_total", by="action"), "Consul: {{action}}"),
             ],
-            unit=Unit.PER_SECOND,
             colours={".*": Colour.WORST},
             nothing="nothing was denied",
         ),
@@ -155,18 +160,31 @@ STORE = Row(
             "Watches set up anew",
             "After a gap, a reconnect or a failure. A bucket that was created anew has lost what it held.",
             [
-                Query(HERE.rate("rillcast_kv_watch_restarts_total", by="bucket"), "watch {{bucket}}"),
-                Query(HERE.rate("rillcast_kv_follow_retries_total", by="bucket"), "followed anew {{bucket}}"),
-                Query(HERE.rate("rillcast_kv_buckets_created_total", by="bucket"), "created {{bucket}}"),
+                Query(HERE.happened("rillcast_kv_watch_restarts_total", by="bucket"), "watch {{bucket}}"),
+                Query(HERE.happened("rillcast_kv_follow_retries_total", by="bucket"), "followed anew {{bucket}}"),
+                Query(HERE.happened("rillcast_kv_buckets_created_total", by="bucket"), "created {{bucket}}"),
             ],
-            unit=Unit.PER_SECOND,
             colours={"created": Colour.WORST},
         ),
         Panel(
+            "From a write until it is seen, 95 of 100 within",
+            "How long a node's own write of the store took to come back to it by its watch. All that nodes know of "
+            "each other is so old at least.",
+            [Query(HERE.quantile(0.95, "rillcast_kv_watch_lag_seconds", by="bucket"), "{{bucket}}")],
+            unit=Unit.SECONDS,
+            turns={0.1: Colour.LATE, 1: Colour.WORST},
+        ),
+        Panel(
             "Nodes without the registry",
-            "Nodes that Consul (or what stands in its place) does not answer, and how often nodes wrote themselves in.",
+            "Nodes that Consul does not answer any more, and how often nodes wrote themselves in.",
             [
-                Query(f"sum (1 - {HERE.of('rillcast_discovery_reachable')})", "not answered"),
+                Query(
+                    or_none(
+                        f"count ({HERE.of('rillcast_discovery_reachable')} == 0 and "
+                        f"{HERE.of('rillcast_discovery_registrations_total')} > 0)"
+                    ),
+                    "not answered",
+                ),
                 Query(or_none(HERE.rate("rillcast_discovery_registrations_total")), "registrations/s"),
             ],
             colours={"not answered": Colour.WORST},
@@ -190,7 +208,7 @@ PROCESS = Row(
         Panel(
             "Late event loops, 99 of 100 within",
             "How late timers fire. Above a quarter of a second, requests of clients wait visibly.",
-            [Query(HERE.quantile(0.99, LAG, by="node"), "{{node}}")],
+            [Query(highest(HERE.quantile(0.99, LAG, by="node")), "{{node}}")],
             unit=Unit.SECONDS,
             turns={0.25: Colour.BAD, 1: Colour.WORST},
         ),
@@ -199,7 +217,8 @@ PROCESS = Row(
             "How long a full collection held the event loop.",
             [
                 Query(
-                    HERE.quantile(0.99, "rillcast_garbage_collection_seconds", by="node", window="$__range"), "{{node}}"
+                    highest(HERE.quantile(0.99, "rillcast_garbage_collection_seconds", by="node", window=WHOLE)),
+                    "{{node}}",
                 )
             ],
             unit=Unit.SECONDS,
@@ -218,10 +237,10 @@ PROCESS = Row(
         Panel(
             "Crashed tasks",
             "Parts of a node that ended unexpectedly, and were started anew. The log has the reason.",
-            [Query(HERE.rate("rillcast_task_crashes_total", by=("node", "task")), "{{node}} {{task}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_task_crashes_total", by=("node", "task")), "{{node}} {{task}}")],
             colours={".*": Colour.WORST},
             nothing="none has crashed",
+            width=6,
         ),
         Panel(
             "Failed requests and lines left out of the log",
@@ -233,6 +252,22 @@ PROCESS = Row(
                 Query(or_none(HERE.rate("rillcast_service_manager_failures_total")), "systemd not told"),
             ],
             unit=Unit.PER_SECOND,
+            width=6,
+        ),
+        Panel(
+            "Traces",
+            "Spans that were sent to a collector, that were dropped or forgotten before, and traces that were kept "
+            "though not sampled, since they failed or were slow.",
+            [
+                Query(HERE.rate("rillcast_trace_spans_sent_total"), "spans sent"),
+                Query(HERE.rate("rillcast_trace_spans_dropped_total", by="reason"), "dropped {{reason}}"),
+                Query(HERE.rate("rillcast_trace_spans_forgotten_total"), "forgotten"),
+                Query(HERE.rate("rillcast_traces_kept_total"), "kept"),
+                Query(HERE.rate("rillcast_traces_not_kept_total"), "could not be kept"),
+            ],
+            unit=Unit.PER_SECOND,
+            colours={"dropped|could not": Colour.WORST, "sent": Colour.PLAIN, "kept": Colour.GOOD},
+            width=6,
         ),
         Panel(
             "Versions",
@@ -240,6 +275,7 @@ PROCESS = Row(
             [Query(f"count by (kind, version) ({HERE.of('rillcast_build_info')})", "{{kind}} {{version}}")],
             form=Form.BARS,
             decimals=0,
+            width=6,
         ),
     ],
 )

@@ -54,7 +54,7 @@ NEXT = Row(
             form=Form.FIGURE,
             unit=Unit.SECONDS,
             width=12,
-            decimals=0,
+            decimals=1,
             turns={4 * HOUR_S: Colour.BAD, 3 * DAY_S: Colour.LATE, 14 * DAY_S: Colour.GOOD},
             low_is_bad=True,
             nothing=NO_GROWTH,
@@ -96,6 +96,7 @@ ROOM = Row(
                 Query(f"{VIEWERS} * {FULL} / ({EDGES} > 0.02)", "would fit"),
             ],
             colours={"now": Colour.PLAIN, "hour": Colour.OTHER, "fit": Colour.WORST},
+            bounds="fit",
         ),
         Panel(
             "Edges that would be needed",
@@ -178,6 +179,7 @@ REST = Row(
                 Query(HERE.max("rillcast_signaling_max_sockets", by="node"), "limit of {{node}}"),
             ],
             colours={"limit": Colour.WORST},
+            bounds="limit",
         ),
         Panel(
             "Seats",
@@ -188,6 +190,7 @@ REST = Row(
                 Query(then(f"max ({HERE.sum('rillcast_license_seats_used', by='node')})", 7 * DAY_S), "in a week"),
             ],
             colours={"taken": Colour.PLAIN, "granted": Colour.WORST, "week": Colour.OTHER},
+            bounds="granted",
         ),
     ],
 )

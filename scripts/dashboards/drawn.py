@@ -41,6 +41,11 @@ def drawn(panel: Panel, number: int) -> Drawn:
         made.decimals(panel.decimals)
     if panel.words:
         made.mappings([_words(panel.words)])
+    if panel.form is Form.FIGURE:
+        for one in panel.queries:
+            if one.turns:
+                steps = _turns(one.turns, low_is_bad=False).build()
+                made.override_by_name(one.legend, [model.DynamicConfigValue(id_val="thresholds", value=steps)])
     for pattern, colour in panel.colours.items():
         fixed = {"mode": "fixed", "fixedColor": colour.value}
         made.override_by_regexp(f"/{pattern}/", [model.DynamicConfigValue(id_val="color", value=fixed)])
@@ -55,10 +60,16 @@ def _figure(panel: Panel) -> stat.Panel:
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .color_mode(commons.BigValueColorMode.BACKGROUND_SOLID if judged else commons.BigValueColorMode.VALUE)
         .graph_mode(commons.BigValueGraphMode.NONE if several else commons.BigValueGraphMode.AREA)
-        .text_mode(commons.BigValueTextMode.VALUE_AND_NAME if several else commons.BigValueTextMode.VALUE)
+        .text_mode(_said(panel, several))
         .color_scheme(_scheme("thresholds" if judged else "fixed", "" if judged else Colour.PLAIN))
         .justify_mode(commons.BigValueJustifyMode.CENTER)
     )
+
+
+def _said(panel: Panel, several: bool) -> commons.BigValueTextMode:
+    if panel.name_alone:
+        return commons.BigValueTextMode.NAME
+    return commons.BigValueTextMode.VALUE_AND_NAME if several else commons.BigValueTextMode.VALUE
 
 
 def _lines(panel: Panel) -> lines.Panel:
@@ -85,6 +96,12 @@ def _lines(panel: Panel) -> lines.Panel:
         made.thresholds_style(common.GraphThresholdsStyleConfig().mode(commons.GraphThresholdsStyleMode.DASHED))
     if panel.at_most is not None:
         made.max(panel.at_most).min(0)
+    if panel.bounds:
+        dashed = {"fill": "dash", "dash": [8, 6]}
+        properties: list[tuple[str, Any]] = [("custom.fillOpacity", 0), ("custom.lineStyle", dashed)]
+        made.override_by_regexp(
+            f"/{panel.bounds}/", [model.DynamicConfigValue(id_val=name, value=value) for name, value in properties]
+        )
     return made
 
 
@@ -105,6 +122,7 @@ def _table(panel: Panel) -> table.Panel:
     names = {f"Value #{letter}": one.legend for one, letter in zip(panel.queries, "ABCDEFGHIJKLMN", strict=False)}
     if len(panel.queries) == 1:
         names = {"Value": panel.queries[0].legend}
+    unsaid = [column for column, name in names.items() if not name]
     order = [*panel.keep, *names]
     made = (
         table.Panel()
@@ -115,7 +133,7 @@ def _table(panel: Panel) -> table.Panel:
             model.DataTransformerConfig(
                 id_val="organize",
                 options={
-                    "excludeByName": {"Time": True},
+                    "excludeByName": dict.fromkeys(("Time", *unsaid), True),
                     "indexByName": {name: place for place, name in enumerate(order)},
                     "renameByName": {**{label: label.capitalize() for label in panel.keep}, **names},
                 },

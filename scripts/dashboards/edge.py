@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.dashboards.panel import OUTCOMES, QUANTILES, Asked, Board, Colour, Form, Panel, Query, Row, Unit
 from scripts.dashboards.parts import associations, drains, media_plane
-from scripts.dashboards.promql import EDGE, OUTWARD, Chosen, or_none
+from scripts.dashboards.promql import EDGE, OUTWARD, WHOLE, Chosen, highest, or_none
 
 HERE = Chosen("node")
 FIRST = "rillcast_edge_first_packet_seconds"
@@ -75,13 +75,12 @@ VIEWERS = Row(
             "Joins that were refused since too many viewers shake hands, or since an address has its share already. "
             "All of one address: an attack, or a proxy that is not trusted.",
             [
-                Query(HERE.rate("rillcast_edge_connecting_refused_total", by="why"), "connecting {{why}}"),
-                Query(or_none(HERE.rate("rillcast_node_session_shares_refused_total")), "share of an address"),
+                Query(HERE.happened("rillcast_edge_connecting_refused_total", by="why"), "connecting {{why}}"),
+                Query(or_none(HERE.happened("rillcast_node_session_shares_refused_total")), "share of an address"),
             ],
-            unit=Unit.PER_SECOND,
             colours={"connecting full": Colour.WORST},
         ),
-        drains(HERE),
+        drains(HERE, "edge"),
     ],
 )
 
@@ -147,8 +146,7 @@ PICTURE = Row(
         Panel(
             "Waits for a rendition, by outcome",
             "late: the ladder did not make it in time. too_many: the viewer was not kept waiting.",
-            [Query(HERE.rate("rillcast_edge_rung_waits_total", by="outcome"), "{{outcome}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_edge_rung_waits_total", by="outcome"), "{{outcome}}")],
             colours=OUTCOMES | {"late|too_many": Colour.BAD},
             nothing="nobody waited",
         ),
@@ -162,8 +160,8 @@ RELAYS = Row(
             "Relays in and out",
             "in: one for each rendition of a track that is used or lingers. out: to other edges, which this one feeds.",
             [
-                Query(HERE.sum("rillcast_edge_relays", by="node"), "{{node}} in"),
-                Query(HERE.sum("rillcast_edge_relay_children", by="node"), "{{node}} out"),
+                Query(highest(HERE.sum("rillcast_edge_relays", by="node")), "{{node}} in"),
+                Query(highest(HERE.sum("rillcast_edge_relay_children", by="node")), "{{node}} out"),
             ],
         ),
         Panel(
@@ -192,16 +190,49 @@ RELAYS = Row(
             colours={"silent": Colour.WORST, "moved": Colour.LATE},
         ),
         Panel(
+            "Gaps when a parent fell silent",
+            "From the last sign of life of the parent to the first packet of the next one: viewers stood still for so "
+            "long.",
+            [
+                Query(HERE.quantile(0.5, "rillcast_edge_relay_gap_seconds", window=WHOLE), "p50"),
+                Query(HERE.quantile(0.95, "rillcast_edge_relay_gap_seconds", window=WHOLE), "p95"),
+            ],
+            form=Form.FIGURE,
+            unit=Unit.SECONDS,
+            turns={0.75: Colour.LATE, 2: Colour.BAD, 5: Colour.WORST},
+            nothing="no parent fell silent",
+        ),
+        Panel(
+            "Loss between nodes",
+            "lost: packets of parents that never came, although asked for again. recovered: came when asked for. "
+            "Between nodes there should be none.",
+            [
+                Query(HERE.rate("rillcast_edge_relay_packets_lost_total"), "lost"),
+                Query(HERE.rate("rillcast_edge_relay_packets_recovered_total"), "recovered"),
+            ],
+            unit=Unit.PACKETS,
+            colours={"lost": Colour.WORST, "recovered": Colour.GOOD},
+        ),
+        Panel(
             "Level in the relay tree",
             "How many relays the edge is from the owner of a track at most. Each level adds a few milliseconds.",
-            [Query(HERE.max("rillcast_edge_relay_level", by="node"), "{{node}}")],
+            [Query(highest(HERE.max("rillcast_edge_relay_level", by="node")), "{{node}}")],
             decimals=0,
         ),
         Panel(
             "Standbys",
             "Nodes that an edge would ask first if a parent fell silent. 0 under load: a lost parent is a longer gap.",
-            [Query(f"min by (node) ({HERE.of('rillcast_edge_relay_standbys')})", "{{node}}")],
+            [Query(f"bottomk(10, min by (node) ({HERE.of('rillcast_edge_relay_standbys')}))", "{{node}}")],
             decimals=0,
+        ),
+        Panel(
+            "Standstills, by cause",
+            "Pictures of viewers of these edges that most likely stood still. silent: nothing came in at the edge.",
+            [Query(HERE.rate("rillcast_edge_freezes_estimated_total", by="cause"), "{{cause}}")],
+            unit=Unit.PER_SECOND,
+            form=Form.AREAS,
+            colours={"undecodable": Colour.OTHER, "late": Colour.LATE, "silent": Colour.WORST},
+            nothing="no picture stood still",
         ),
         associations(HERE, "edge"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.dashboards.panel import Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import IN_ALL, Chosen
+from scripts.dashboards.promql import IN_ALL, WHOLE, Chosen
 
 HERE = Chosen()
 DAY_S = 86_400
@@ -34,7 +34,7 @@ NOW = Row(
             form=Form.FIGURE,
             width=4,
             height=5,
-            words={1.0: ("now", Colour.PLAIN)},
+            name_alone=True,
         ),
         Panel(
             "Ends in",
@@ -96,6 +96,7 @@ SEATED = Row(
                 Query(HERE.max("rillcast_license_seats_limit", by="kind"), "limit {{kind}}"),
             ],
             colours={"limit": Colour.WORST},
+            bounds="limit",
         ),
         Panel(
             "Seats of nodes, by state",
@@ -126,7 +127,6 @@ SEATED = Row(
                         "rillcast_license_seat", 'state=~"waiting|lapsed|refused"', by=("node", "service", "state")
                     )
                     + " == 1",
-                    "Without",
                 )
             ],
             form=Form.TABLE,
@@ -145,7 +145,10 @@ SEATED = Row(
             "Documents refused, and signaling without an answer",
             "License documents that were turned down, by reason; signaling instances whom no license service answers.",
             [
-                Query(HERE.happened("rillcast_license_documents_refused_total", by="reason"), "refused: {{reason}}"),
+                Query(
+                    HERE.happened("rillcast_license_documents_refused_total", by="reason", window=WHOLE),
+                    "refused: {{reason}}",
+                ),
                 Query(f"sum (1 - {HERE.of('rillcast_signaling_license_known')})", "signaling without an answer"),
             ],
             colours={".*": Colour.WORST},

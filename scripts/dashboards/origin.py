@@ -44,8 +44,7 @@ INGEST = Row(
         Panel(
             "Publishes by outcome, at origins",
             "highResourceUsage: the origin is full. streamIdInUse: somebody else has the stream.",
-            [Query(HERE.rate("rillcast_origin_publishes_total", by="outcome"), "{{outcome}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_origin_publishes_total", by="outcome"), "{{outcome}}")],
             form=Form.AREAS,
             colours=OUTCOMES,
         ),
@@ -65,8 +64,7 @@ INGEST = Row(
         Panel(
             "Publishers that found no place to connect",
             "id_full: too many want the same id. address_full: too many of one address.",
-            [Query(HERE.rate("rillcast_origin_newcomers_refused_total", by="why"), "{{why}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_origin_newcomers_refused_total", by="why"), "{{why}}")],
             colours={"^full": Colour.WORST},
             nothing="everybody found one",
         ),
@@ -139,7 +137,7 @@ OWNING = Row(
             unit=Unit.PER_SECOND,
             colours={".*": Colour.BAD},
         ),
-        drains(HERE),
+        drains(HERE, "origin"),
         associations(HERE, "origin"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scripts.dashboards.burning import BAD_JOINS, COUNTED_JOINS, PLAYING
 from scripts.dashboards.panel import DIRECTIONS, OUTCOMES, Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import EDGE, IN_ALL, NOT_OK, ORIGIN, Chosen, or_none, share
+from scripts.dashboards.parts import standstills
+from scripts.dashboards.promql import EDGE, IN_ALL, NOT_OK, ORIGIN, WHOLE, Chosen, or_none, share
 
 HERE = Chosen()
 JOINS = "rillcast_signaling_joins_total"
@@ -62,23 +63,24 @@ WELL = Row(
             nothing="nobody joined",
         ),
         Panel(
-            "Viewers on thin links",
-            "Those to whom not even the lowest rendition fits, of all viewers. Many at once point at the network of "
-            "an edge, and few at their own.",
-            [Query(share(HERE.sum("rillcast_edge_viewers_starved"), HERE.sum("rillcast_edge_viewers")))],
+            "Standstills of a viewer in a minute",
+            "How often the picture of a viewer most likely stood still, on average over all viewers and five minutes. "
+            "0.2 is one standstill in five minutes for everybody.",
+            [Query(standstills(HERE, "5m"))],
             form=Form.FIGURE,
-            unit=Unit.SHARE,
             width=4,
             height=5,
-            decimals=1,
-            turns={0.02: Colour.LATE, 0.1: Colour.BAD, 0.3: Colour.WORST},
+            decimals=2,
+            turns={0.05: Colour.LATE, 0.2: Colour.BAD, 1: Colour.WORST},
         ),
         Panel(
             "Alerts",
             "Alerts that fire now, by what they mean for users: critical (somebody suffers), warning (somebody will).",
             [
                 Query(or_none('count(ALERTS{alertstate="firing",severity="critical"})'), "critical"),
-                Query(or_none('count(ALERTS{alertstate="firing",severity="warning"})'), "warning"),
+                Query(
+                    or_none('count(ALERTS{alertstate="firing",severity="warning"})'), "warning", turns={1: Colour.BAD}
+                ),
             ],
             form=Form.FIGURE,
             width=4,
@@ -94,7 +96,7 @@ WHO = Row(
         Panel(
             "What fires",
             "Alerts that fire now. docs/operations.md has a section for each: what it means, how to look, what to do.",
-            [Query('max by (alertname, severity, service, node) (ALERTS{alertstate="firing"})', "Fires")],
+            [Query('max by (alertname, severity, service, node) (ALERTS{alertstate="firing"})')],
             form=Form.TABLE,
             keep=("alertname", "severity", "service", "node"),
             nothing="No alert fires",
@@ -105,12 +107,13 @@ WHO = Row(
             "explains each word. no_stream_exist is a viewer who came too early, and now waits.",
             [
                 Query(
-                    f"sort_desc({HERE.happened(JOINS, PLAYING, NOT_OK, by='outcome')} > 0)",
+                    f"sort_desc({HERE.happened(JOINS, PLAYING, NOT_OK, by='outcome', window=WHOLE)} > 0)",
                     "{{outcome}}",
                 )
             ],
             form=Form.BARS,
             decimals=0,
+            colours={".*": Colour.LATE} | OUTCOMES | {"no_stream_exist": Colour.PLAIN},
             nothing="Everybody came in",
         ),
         Panel(

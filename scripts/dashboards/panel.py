@@ -57,14 +57,15 @@ class Colour(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An expression, and what its curve is called. In a table, `legend` is the heading of its column."""
+    """An expression, and what its curve is called. In a table, `legend` is the heading of its column, which is
+    left out without one."""
 
     expr: str
     legend: str = ""
     unit: Unit | None = None
     """Of a column of a table, where it is not that of the panel."""
     turns: Mapping[float, Colour] = field(default_factory=dict)
-    """From which value on such a column has which colour."""
+    """From which value on such a column, or such a figure, has which colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,10 @@ class Panel:
     """Of single legends, by a regular expression."""
     words: Mapping[float, tuple[str, Colour]] = field(default_factory=dict)
     """What single values are called."""
+    name_alone: bool = False
+    """Of a FIGURE: it says the legend, and no number."""
+    bounds: str = ""
+    """A regular expression of legends whose curves are limits: they are dashed, with nothing below them."""
     at_most: float | None = None
     """The end of the axis, where the unit has one."""
     decimals: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.dashboards.panel import DIRECTIONS, Colour, Panel, Query, Row, Unit
-from scripts.dashboards.promql import Chosen
+from scripts.dashboards.promql import Chosen, highest, share
 
 
 def media_plane(chosen: Chosen, kind: str) -> Row:
@@ -14,10 +14,10 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
         [
             Panel(
                 "Packets",
-                "RTP and RTCP packets through the media plane.",
+                "RTP and RTCP packets through the media plane, of the busiest nodes.",
                 [
                     Query(
-                        chosen.rate("rillcast_plane_packets_total", of_kind, by=("node", "direction")),
+                        highest(chosen.rate("rillcast_plane_packets_total", of_kind, by=("node", "direction"))),
                         "{{node}} {{direction}}",
                     )
                 ],
@@ -26,10 +26,10 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
             ),
             Panel(
                 "Bandwidth",
-                "Payload of datagrams through the media plane.",
+                "Payload of datagrams through the media plane, of the busiest nodes.",
                 [
                     Query(
-                        f"8 * {chosen.rate('rillcast_plane_bytes_total', of_kind, by=('node', 'direction'))}",
+                        highest(f"8 * {chosen.rate('rillcast_plane_bytes_total', of_kind, by=('node', 'direction'))}"),
                         "{{node}} {{direction}}",
                     )
                 ],
@@ -40,7 +40,12 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
                 "Busy media threads",
                 "The share of its time that each thread works. At 90 % its node takes nobody new. One thread far above "
                 "the others carries a stream that is larger than the rest.",
-                [Query(chosen.max("rillcast_plane_busy_ratio", of_kind, by=("node", "worker")), "{{node}} {{worker}}")],
+                [
+                    Query(
+                        highest(chosen.max("rillcast_plane_busy_ratio", of_kind, by=("node", "worker"))),
+                        "{{node}} {{worker}}",
+                    )
+                ],
                 unit=Unit.SHARE,
                 at_most=1,
                 turns={0.8: Colour.BAD, 0.9: Colour.WORST},
@@ -49,7 +54,7 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
                 "Late timers of media threads",
                 "The largest delay in each second. Ten milliseconds are heard and seen: the machine has too few "
                 "processors, or gives them to others.",
-                [Query(chosen.max("rillcast_plane_loop_lag_seconds", of_kind, by="node"), "{{node}}")],
+                [Query(highest(chosen.max("rillcast_plane_loop_lag_seconds", of_kind, by="node")), "{{node}}")],
                 unit=Unit.SECONDS,
                 turns={0.01: Colour.LATE, 0.05: Colour.WORST},
             ),
@@ -83,6 +88,14 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
     )
 
 
+def standstills(chosen: Chosen, window: str) -> str:
+    """How often the picture of a viewer stands still in a minute, on average over all viewers."""
+    return share(
+        f"60 * {chosen.rate('rillcast_edge_freezes_estimated_total', window=window)}",
+        chosen.sum("rillcast_edge_viewers"),
+    )
+
+
 def associations(chosen: Chosen, kind: str) -> Panel:
     """What becomes of DTLS associations when sessions move."""
     return Panel(
@@ -91,29 +104,30 @@ def associations(chosen: Chosen, kind: str) -> Panel:
         "still for a moment. The second curves are questions of others for the associations of this node.",
         [
             Query(
-                chosen.rate("rillcast_node_associations_taken_total", f'service="{kind}"', by="outcome"),
+                chosen.happened("rillcast_node_associations_taken_total", f'service="{kind}"', by="outcome"),
                 "taken {{outcome}}",
             ),
             Query(
-                chosen.rate("rillcast_node_associations_given_total", f'service="{kind}"', by="outcome"),
+                chosen.happened("rillcast_node_associations_given_total", f'service="{kind}"', by="outcome"),
                 "given {{outcome}}",
             ),
         ],
-        unit=Unit.PER_SECOND,
         colours={"kept|ready$": Colour.GOOD},
         nothing="nobody has moved",
     )
 
 
-def drains(chosen: Chosen) -> Panel:
-    """How far drains are."""
+def drains(chosen: Chosen, kind: str, width: int = 8) -> Panel:
+    """How far drains of the nodes of one kind are."""
+    of_kind = f'service="{kind}"'
     return Panel(
         "Drains",
         "What keeps a node that drains from being empty, and drains that ended: cut means that somebody was cut off.",
         [
-            Query(chosen.sum("rillcast_drain_left", by=("node", "what")) + " > 0", "{{node}} {{what}}"),
-            Query(chosen.increase("rillcast_drains_total", by="outcome") + " > 0", "ended: {{outcome}}"),
+            Query(chosen.sum("rillcast_drain_left", of_kind, by=("node", "what")) + " > 0", "{{node}} {{what}}"),
+            Query(chosen.happened("rillcast_drains_total", of_kind, by="outcome") + " > 0", "ended: {{outcome}}"),
         ],
         colours={"cut": Colour.WORST},
         nothing="no node drains",
+        width=width,
     )

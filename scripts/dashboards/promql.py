@@ -4,6 +4,8 @@ from __future__ import annotations
 
 WINDOW = "$__rate_interval"
 """What Grafana puts in: long enough for some readings, and no shorter than a point of the picture."""
+WHOLE = "$__range"
+"""Likewise: the time that is shown."""
 PLACE = ("namespace", "region", "zone")
 """The variables of every dashboard, each called as its label is."""
 EDGE = 'service="edge"'
@@ -42,16 +44,12 @@ class Chosen:
         """How fast counters rise together, in a second."""
         return f"sum{grouped(by)} (rate({self.of(series, *matchers)}[{window}]))"
 
-    def increase(self, series: str, *matchers: str, by: Labels = (), window: str = WINDOW) -> str:
-        """By how much counters rose together from point to point."""
-        return f"sum{grouped(by)} (increase({self.of(series, *matchers)}[{window}]))"
-
-    def happened(self, series: str, *matchers: str, by: Labels = ()) -> str:
-        """How often something was counted in the time shown. A counter with labels is there only once it has moved, and
-        Prometheus takes its first value for no increase: here it counts."""
+    def happened(self, series: str, *matchers: str, by: Labels = (), window: str = WINDOW) -> str:
+        """How often something was counted. A counter with labels is there only once it has moved, and Prometheus takes
+        its first value for no increase: here it counts."""
         chosen, clause = self.of(series, *matchers), grouped(by)
-        risen = f"sum{clause} (increase({chosen}[$__range]))"
-        new = f"sum{clause} (min_over_time({chosen}[$__range]) unless {chosen} offset $__range)"
+        risen = f"sum{clause} (increase({chosen}[{window}]))"
+        new = f"sum{clause} (min_over_time({chosen}[{window}]) unless {chosen} offset {window})"
         return f"{risen} + ({new} or 0 * {risen})"
 
     def quantile(self, part: float, histogram: str, *matchers: str, by: Labels = (), window: str = WINDOW) -> str:
@@ -59,6 +57,11 @@ class Chosen:
         names = ("le", by) if isinstance(by, str) else ("le", *by)
         rate = self.rate(f"{histogram}_bucket", *matchers, by=tuple(filter(None, names)), window=window)
         return f"histogram_quantile({part}, {rate})"
+
+
+def highest(expression: str) -> str:
+    """The ten highest of many nodes at each time: a picture of a thousand curves tells nothing."""
+    return f"topk(10, {expression})"
 
 
 def grouped(by: Labels) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.dashboards.panel import OUTCOMES, Asked, Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import Chosen, or_none
+from scripts.dashboards.promql import WHOLE, Chosen, or_none
 
 HERE = Chosen("node")
 
@@ -13,8 +13,7 @@ def refusals(title: str, means: str, *counted: tuple[str, str, str]) -> Panel:
     return Panel(
         title,
         means,
-        [Query(HERE.rate(series, by=label) + " > 0", f"{name}{{{{{label}}}}}") for series, label, name in counted],
-        unit=Unit.PER_SECOND,
+        [Query(HERE.happened(series, by=label) + " > 0", f"{name}{{{{{label}}}}}") for series, label, name in counted],
         form=Form.AREAS,
         nothing="nothing was refused",
     )
@@ -31,12 +30,12 @@ CLIENTS = Row(
                 Query(HERE.max("rillcast_signaling_max_sockets", by="node"), "limit of {{node}}"),
             ],
             colours={"limit": Colour.WORST},
+            bounds="limit",
         ),
         Panel(
             "Sockets that ended",
             "client: the client ended it. slow, overload and gave_way: there was too much to do.",
-            [Query(HERE.rate("rillcast_signaling_sockets_closed_total", by="reason"), "{{reason}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_signaling_sockets_closed_total", by="reason"), "{{reason}}")],
             form=Form.AREAS,
             colours={"^client": Colour.GOOD, "slow|overload|gave_way": Colour.WORST},
             nothing="none has ended",
@@ -168,6 +167,17 @@ TOLD = Row(
             colours={"written": Colour.GOOD, "dropped|cut": Colour.WORST},
         ),
         Panel(
+            "Consoles",
+            "Open consoles of operators, those that were cut off, and how long it took to make what all of them are "
+            "shown, 99 of 100 within.",
+            [
+                Query(HERE.sum("rillcast_signaling_consoles"), "open"),
+                Query(HERE.happened("rillcast_signaling_consoles_cut_total", by="reason"), "cut off {{reason}}"),
+                Query(f"1000 * {HERE.quantile(0.99, 'rillcast_signaling_live_round_seconds')}", "ms for a round"),
+            ],
+            colours={"open": Colour.PLAIN, "cut": Colour.WORST},
+        ),
+        Panel(
             "Ends of sessions that the store has not taken in",
             "Of one-time tokens and subscribers. Given up: the token stays in use until this process ends.",
             [
@@ -187,8 +197,14 @@ TOLD = Row(
                     " / 86400",
                     "days left at {{node}}",
                 ),
-                Query(HERE.happened("rillcast_http_certificate_changes_total", by="outcome"), "found: {{outcome}}"),
-                Query(HERE.happened("rillcast_signaling_certificate_orders_total", by="outcome"), "order {{outcome}}"),
+                Query(
+                    HERE.happened("rillcast_http_certificate_changes_total", by="outcome", window=WHOLE),
+                    "found: {{outcome}}",
+                ),
+                Query(
+                    HERE.happened("rillcast_signaling_certificate_orders_total", by="outcome", window=WHOLE),
+                    "order {{outcome}}",
+                ),
             ],
             nothing="TLS is off",
         ),

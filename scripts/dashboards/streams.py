@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts.dashboards.panel import OUTCOMES, QUANTILES, Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import Chosen, or_none
+from scripts.dashboards.promql import WHOLE, Chosen, or_none
 
 HERE = Chosen()
 MOVE = "rillcast_signaling_publisher_move_seconds"
@@ -78,8 +78,7 @@ LIFE = Row(
         Panel(
             "Publishes by outcome",
             "What origins answered when signaling asked them for a place for a publisher.",
-            [Query(HERE.rate("rillcast_origin_publishes_total", by="outcome"), "{{outcome}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_origin_publishes_total", by="outcome"), "{{outcome}}")],
             form=Form.AREAS,
             colours=OUTCOMES,
         ),
@@ -87,15 +86,14 @@ LIFE = Row(
             "Streams that ended, by how",
             "stopped: the publisher said so. not_returned: it was gone for too long. handed_over and drained: another "
             "origin has it. stood_down: another one claimed it with a higher epoch.",
-            [Query(HERE.increase("rillcast_origin_ended_total", by="how"), "{{how}}")],
+            [Query(HERE.happened("rillcast_origin_ended_total", by="how"), "{{how}}")],
             form=Form.AREAS,
             colours={"stopped": Colour.GOOD, "not_returned": Colour.BAD, "stood_down": Colour.WORST},
         ),
         Panel(
             "Publishers that connected, by what became of them",
             "ok has its stream. no_media: it connected and nothing came. unclaimed: the store did not take the claim.",
-            [Query(HERE.rate("rillcast_origin_newcomers_ended_total", by="how"), "{{how}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_origin_newcomers_ended_total", by="how"), "{{how}}")],
             form=Form.AREAS,
             colours=OUTCOMES | {"no_media": Colour.BAD, "unclaimed": Colour.WORST},
         ),
@@ -104,11 +102,10 @@ LIFE = Row(
             "Each stream begins with one epoch. More of them without new streams are origins that take over from each "
             "other. A take-over is a publisher that came back, here or elsewhere.",
             [
-                Query(or_none(HERE.rate("rillcast_origin_epoch_changes_total")), "epochs claimed"),
-                Query(or_none(HERE.rate("rillcast_origin_stand_downs_total")), "stood down"),
-                Query(HERE.rate("rillcast_origin_restored_total", by="place"), "came back {{place}}"),
+                Query(or_none(HERE.happened("rillcast_origin_epoch_changes_total")), "epochs claimed"),
+                Query(or_none(HERE.happened("rillcast_origin_stand_downs_total")), "stood down"),
+                Query(HERE.happened("rillcast_origin_restored_total", by="place"), "came back {{place}}"),
             ],
-            unit=Unit.PER_SECOND,
             colours={"epochs": Colour.PLAIN, "stood down": Colour.WORST},
         ),
         Panel(
@@ -116,7 +113,7 @@ LIFE = Row(
             "taken: viewers are shown the backup. returned: the publisher is back. lost: the backup is silent as well.",
             [
                 Query(
-                    HERE.increase("rillcast_origin_backups_total", by="outcome"),
+                    HERE.happened("rillcast_origin_backups_total", by="outcome"),
                     "{{outcome}}",
                 )
             ],
@@ -134,8 +131,8 @@ MOVES = Row(
             "From the loss of an origin to media at another one",
             "For publishers by WebSocket. Viewers see a still picture for about so long.",
             [
-                Query(HERE.quantile(0.5, MOVE, window="$__range"), "p50"),
-                Query(HERE.quantile(0.95, MOVE, window="$__range"), "p95"),
+                Query(HERE.quantile(0.5, MOVE, window=WHOLE), "p50"),
+                Query(HERE.quantile(0.95, MOVE, window=WHOLE), "p95"),
             ],
             form=Form.FIGURE,
             unit=Unit.SECONDS,
@@ -147,7 +144,7 @@ MOVES = Row(
             "moved is good. refused: no origin took it. not_connected: its media did not come at the new origin.",
             [
                 Query(
-                    HERE.increase("rillcast_signaling_publisher_moves_total", by="outcome"),
+                    HERE.happened("rillcast_signaling_publisher_moves_total", by="outcome"),
                     "{{outcome}}",
                 )
             ],

@@ -62,10 +62,9 @@ LADDERS = Row(
             "Ladders that ended, and ladders that were not made",
             "stream: it is over. lease: another transcoder has it. overload, failed: a fault of the transcoder.",
             [
-                Query(HERE.rate("rillcast_transcoder_jobs_ended_total", by="reason"), "ended: {{reason}}"),
-                Query(HERE.rate("rillcast_transcoder_refused_total", by="reason"), "not made: {{reason}}"),
+                Query(HERE.happened("rillcast_transcoder_jobs_ended_total", by="reason"), "ended: {{reason}}"),
+                Query(HERE.happened("rillcast_transcoder_refused_total", by="reason"), "not made: {{reason}}"),
             ],
-            unit=Unit.PER_SECOND,
             form=Form.AREAS,
             colours={"stream": Colour.GOOD, "overload|failed": Colour.WORST, "not made": Colour.BAD},
             nothing="none has ended",
@@ -74,32 +73,44 @@ LADDERS = Row(
             "Who takes which ladder",
             "Attempts to take one. lost: another transcoder was first. unavailable: the store did not answer.",
             [
-                Query(HERE.rate("rillcast_transcoder_claims_total", by="outcome"), "claim {{outcome}}"),
-                Query(HERE.rate("rillcast_transcoder_feeds_total", by="outcome"), "source {{outcome}}"),
+                Query(HERE.happened("rillcast_transcoder_claims_total", by="outcome"), "claim {{outcome}}"),
+                Query(HERE.happened("rillcast_transcoder_feeds_total", by="outcome"), "source {{outcome}}"),
             ],
-            unit=Unit.PER_SECOND,
             colours={"won|ok": Colour.GOOD, "unavailable": Colour.WORST},
         ),
         Panel(
             "Rungs dropped, encoders opened",
             "overload: viewers of the rung were given another one. A failed encoder is a fault of the machine.",
             [
-                Query(HERE.rate("rillcast_transcoder_rungs_dropped_total", by="reason"), "dropped: {{reason}}"),
+                Query(HERE.happened("rillcast_transcoder_rungs_dropped_total", by="reason"), "dropped: {{reason}}"),
                 Query(
-                    HERE.rate("rillcast_transcoder_encoders_opened_total", by=("encoder", "outcome")),
+                    HERE.happened("rillcast_transcoder_encoders_opened_total", by=("encoder", "outcome")),
                     "{{encoder}} {{outcome}}",
                 ),
             ],
-            unit=Unit.PER_SECOND,
             colours=OUTCOMES | {"dropped": Colour.WORST},
         ),
         Panel(
             "Faults survived",
             "By kind. malformed and decode are broken media of publishers. stuck, overflow and engine are faults here.",
-            [Query(HERE.rate("rillcast_transcoder_errors_total", by="kind"), "{{kind}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_transcoder_errors_total", by="kind"), "{{kind}}")],
             colours={"stuck|overflow|engine|encode": Colour.WORST},
             nothing="no fault",
+            width=6,
+        ),
+        Panel(
+            "Waits and encodes, 95 of 100 within",
+            "How long a frame waited for its decoder, and how long a picture of a rung took to be encoded. At 30 "
+            "pictures in a second, there are 33 ms for each.",
+            [
+                Query(HERE.quantile(0.95, "rillcast_transcoder_queue_seconds"), "wait"),
+                Query(HERE.quantile(0.95, "rillcast_transcoder_encode_seconds", by="encoder"), "encode {{encoder}}"),
+            ],
+            unit=Unit.SECONDS,
+            turns={0.033: Colour.LATE, 0.1: Colour.WORST},
+            colours={"wait": Colour.PLAIN},
+            nothing="nothing is encoded",
+            width=6,
         ),
         Panel(
             "Relays of rungs, by outcome",
@@ -110,8 +121,9 @@ LADDERS = Row(
             ],
             unit=Unit.PER_SECOND,
             colours=OUTCOMES | {"silent": Colour.WORST},
+            width=6,
         ),
-        drains(HERE),
+        drains(HERE, "transcoder", width=6),
     ],
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.dashboards.burning import BAD_JOINS, COUNTED_JOINS, PLAYING
 from scripts.dashboards.panel import OUTCOMES, QUANTILES, Board, Colour, Form, Panel, Query, Row, Unit
-from scripts.dashboards.promql import ALL_OF_IT, EDGE, IN_TIME, OUTWARD, Chosen, or_none, share
+from scripts.dashboards.promql import ALL_OF_IT, EDGE, IN_TIME, OUTWARD, WHOLE, Chosen, or_none, share
 
 HERE = Chosen()
 JOINS, SECONDS = "rillcast_signaling_joins_total", "rillcast_signaling_join_seconds"
@@ -133,6 +133,56 @@ WATCHING = Row(
             colours={"asked": Colour.LATE, "repaired": Colour.GOOD, "not sent": Colour.WORST},
         ),
         Panel(
+            "Standstills of a viewer in a minute",
+            "How often a picture most likely stood still, by cause. undecodable: the viewer missed something and asked "
+            "for a keyframe. late: its packets wait for its link. silent: no packet came in at the edge.",
+            [
+                Query(
+                    f"60 * {HERE.rate('rillcast_edge_freezes_estimated_total', by='cause')} / "
+                    f"on () group_left () ({HERE.sum('rillcast_edge_viewers')} > 0)",
+                    "{{cause}}",
+                )
+            ],
+            form=Form.AREAS,
+            colours={"undecodable": Colour.OTHER, "late": Colour.LATE, "silent": Colour.WORST},
+            nothing="no picture stood still",
+        ),
+        Panel(
+            "Loss that viewers report",
+            "Of the packets sent to a viewer in a second, before repair. p95 above a tenth: pictures break for some.",
+            [Query(HERE.quantile(part, "rillcast_edge_viewer_loss_ratio"), name) for name, part in PARTS],
+            unit=Unit.SHARE,
+            turns={0.02: Colour.LATE, 0.1: Colour.WORST},
+            colours=QUANTILES,
+        ),
+        Panel(
+            "Round trip to viewers",
+            "What lies between an edge and a viewer. If it is long for most, an edge nearer to them is missing.",
+            [Query(HERE.quantile(part, "rillcast_edge_viewer_rtt_seconds"), name) for name, part in PARTS],
+            unit=Unit.SECONDS,
+            colours=QUANTILES,
+        ),
+        Panel(
+            "First picture, as players report it",
+            "From the wish to watch to the first picture, of players that can tell: the pages of Rillcast do.",
+            [Query(HERE.quantile(part, "rillcast_signaling_player_first_frame_seconds"), name) for name, part in PARTS],
+            unit=Unit.SECONDS,
+            turns={1: Colour.LATE, 3: Colour.WORST},
+            colours=QUANTILES,
+            nothing="no player reports",
+        ),
+        Panel(
+            "Standstills, as players report them",
+            "Of players that can tell: how often their pictures stood still, and which part of a second that took, of "
+            "all of them together.",
+            [
+                Query(HERE.rate("rillcast_signaling_player_freezes_total"), "standstills/s"),
+                Query(HERE.rate("rillcast_signaling_player_frozen_seconds_total"), "stood still"),
+            ],
+            colours={"standstills": Colour.BAD, "stood": Colour.WORST},
+            nothing="no player reports",
+        ),
+        Panel(
             "Changes of rendition, of each viewer in a minute",
             "down: the link carries less. lost: the rendition came no more.",
             [
@@ -152,16 +202,27 @@ WATCHING = Row(
             form=Form.AREAS,
         ),
         Panel(
+            "Gaps when an edge died",
+            "For viewers by WebSocket: from the news that their edge is gone until they are connected at another one.",
+            [
+                Query(HERE.quantile(0.5, "rillcast_signaling_failover_gap_seconds", window=WHOLE), "p50"),
+                Query(HERE.quantile(0.95, "rillcast_signaling_failover_gap_seconds", window=WHOLE), "p95"),
+            ],
+            form=Form.FIGURE,
+            unit=Unit.SECONDS,
+            turns={1: Colour.LATE, 3: Colour.BAD},
+            nothing="no edge died",
+        ),
+        Panel(
             "Gaps that the cluster made",
             "What viewers may have seen: relays that moved under them, publishers that moved, sessions that came from "
             "a node which drains, and backups that did not fit.",
             [
-                Query(or_none(HERE.rate("rillcast_edge_relay_moves_total")), "relays moved"),
-                Query(or_none(HERE.rate("rillcast_signaling_publisher_move_seconds_count")), "publishers moved"),
-                Query(or_none(HERE.rate("rillcast_node_associations_taken_total")), "viewers moved"),
-                Query(HERE.rate("rillcast_edge_backup_misfits_total", by="reason"), "backup without fit: {{reason}}"),
+                Query(or_none(HERE.happened("rillcast_edge_relay_moves_total")), "relays moved"),
+                Query(or_none(HERE.happened("rillcast_signaling_publisher_move_seconds_count")), "publishers moved"),
+                Query(or_none(HERE.happened("rillcast_node_associations_taken_total")), "viewers moved"),
+                Query(HERE.happened("rillcast_edge_backup_misfits_total", by="reason"), "no fit: {{reason}}"),
             ],
-            unit=Unit.PER_SECOND,
         ),
         Panel(
             "Why sessions ended",

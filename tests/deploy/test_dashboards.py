@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_rules import rules
 
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.telemetry.diagnostic import DIAGNOSTIC
 from scripts.dashboards.all import BOARDS, FOLDER, rendered
 from scripts.dashboards.burning import OURS
 from scripts.dashboards.panel import Board, Form, Panel
@@ -98,6 +99,20 @@ def test_legends_name_labels_that_their_expression_keeps() -> None:
             kept = labels(GROUPING.findall(query.expr))
             assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= kept, names(board, panel)
         assert set(panel.keep) <= set().union(*(labels(GROUPING.findall(q.expr)) for q in panel.queries))
+
+
+def test_every_metric_is_shown_or_is_for_whoever_looks_for_a_fault(instruments: dict[str, set[str]]) -> None:
+    asked = [query.expr for _, panel in ASKING for query in panel.queries] + [rule.expr for rule in rules()]
+    shown = {of_histogram(name) for expr in asked for name in SERIES.findall(expr)}
+
+    missing = {of_histogram(name) for name in instruments} - shown - DIAGNOSTIC
+
+    assert missing == set(), "show them, or mark them in rillcast.runtime.telemetry.diagnostic"
+
+
+def of_histogram(series: str) -> str:
+    """The name without what histograms put behind it."""
+    return re.sub(r"_(bucket|sum|count)$", "", series)
 
 
 def test_every_variable_can_be_chosen() -> None:
