@@ -24,7 +24,7 @@ ROOM = 2
 NODES = 6
 SEAT_TTL_S, GRACE_S = 2, 5
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
