@@ -3,6 +3,7 @@ import { h, link, name } from "../parts/dom.js";
 import { count, number } from "../parts/format.js";
 import { line, plain, sentence, stateOf, why } from "../parts/health.js";
 import { map } from "../parts/map.js";
+import { lostJoins, outlook } from "../parts/outlook.js";
 import { timeline } from "../parts/timeline.js";
 import { asQuery } from "../routes.js";
 
@@ -12,16 +13,19 @@ function card(figure, what, href, kind = "") {
   return h("a", { class: `card ${kind}`, href }, h("span", { class: "figure" }, figure), h("span", { class: "what" }, what));
 }
 
-export function mount(element, { live, go, to }) {
+export function mount(element, { live, go, to, api }) {
   const state = line();
   const answer = h("div", { class: "answer" });
   const cards = h("div", { class: "cards" });
   const worst = h("div", { class: "panel" });
   const happened = timeline({ most: 10 });
   const picture = map({ open: (row) => go(row.kinds ? `/topology${asQuery({ region: row.region, zone: row.zone })}` : to`/nodes/${row.id}`), height: "22rem" });
-  element.append(state.element, answer, cards,
-    h("div", { class: "grid below" }, worst, h("div", { class: "panel" }, h("h2", {}, "Just now"), happened.element)),
-    h("div", { class: "panel flush" }, picture.element));
+  const next = outlook({ api, to }), lost = lostJoins({ api, to });
+  const outside = h("div", { class: "panel below", hidden: true }, h("h2", {}, "Who did not get in"), lost.element);
+  element.append(state.element, answer, cards, outside,
+    h("div", { class: "grid below" }, worst, next.element),
+    h("div", { class: "panel flush" }, picture.element),
+    h("div", { class: "panel" }, h("div", { class: "table-head" }, h("h2", {}, "Just now"), h("a", { class: "push", href: to`/events` }, "All events")), happened.element));
   let signs = {};
   const anew = (part, sign, draw) => { if (signs[part] !== sign) { signs[part] = sign; draw(); } };
 
@@ -51,9 +55,17 @@ export function mount(element, { live, go, to }) {
       streams.length ? h("ul", { class: "plain-list" }, streams.map((row) => h("li", {}, h("span", { class: "grow" }, link(to`/streams/${row.app}/${row.stream}`, `${row.app}/${row.stream}`, 40)), why(row.health, row.trouble), h("span", { class: "quiet" }, row.suffering ? `${number(row.suffering)} of ${count(row.viewers ?? 0, "viewer")}` : count(row.viewers ?? 0, "viewer")))))
         : h("p", { class: "quiet" }, head.streams ? "All streams go well." : "Nobody publishes a stream now.")));
     happened.show(told.events);
+    lost.hear(told.events);
+    outside.hidden = lost.element.hidden;
+    next.show(told);
     picture.show(told);
   }
 
   const ends = live.subscribe(update);
-  return { unmount() { ends(); picture.destroy(); } };
+  async function ask() {
+    await Promise.all([next.ask(), lost.ask()]);
+    outside.hidden = lost.element.hidden;
+  }
+  void ask();
+  return { update: ask, unmount() { ends(); picture.destroy(); } };
 }

@@ -16,7 +16,7 @@ const TYPING_MS = 350;
 export function whyOf(row) {
   if (row.reason && !(row.state === "over" && ended.has(row.reason) && row.moves)) return reason(row.reason);
   if (row.moves) return `Moved ${row.moves === 1 ? "once" : `${row.moves} times`}: ${reason(row.trail.at(-1)?.why ?? "").toLowerCase()}`;
-  return row.state === "live" && row.mediaMs === null ? "No media has come yet." : "";
+  return row.state === "live" && row.role === "play" && row.mediaMs === null ? "No media has come yet." : "";
 }
 
 function joined(row) {
