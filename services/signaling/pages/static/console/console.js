@@ -12,7 +12,7 @@ import { account, themeSwitch } from "./top.js";
 
 const PROBE_MS = [1_000, 2_000, 4_000, 8_000];
 const find = (id) => document.getElementById(id);
-const page = { me: rightsOf(null), signedIn: false, shown: null, generation: 0, silentSince: 0, probes: 0, unloaded: new Map() };
+const page = { me: rightsOf(null), signedIn: false, shown: null, generation: 0, silentSince: 0, probes: 0, cameFrom: null, unloaded: new Map() };
 
 function place(name) {
   document.body.dataset.place = name;
@@ -51,6 +51,7 @@ async function show({ focus = true } = {}) {
   const address = decodeHash();
   const found = routeOf(address);
   const mine = ++page.generation;
+  page.cameFrom = document.activeElement;
   unmount();
   find("actions").replaceChildren();
   const view = h("div");
@@ -98,8 +99,10 @@ async function load(view) {
   }
 }
 
+/** Focuses the heading, unless somebody has gone elsewhere while the view was loaded. */
 function headed(focus) {
-  if (!focus) return;
+  const at = document.activeElement;
+  if (!focus || (at !== page.cameFrom && at !== document.body && at?.isConnected)) return;
   scrollTo(0, 0);
   find("title").focus({ preventScroll: true });
 }

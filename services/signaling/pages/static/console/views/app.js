@@ -103,20 +103,23 @@ export function mount(element, { params, query, api, me, to, actions, current, s
     }
   }
 
+  function nothing() {
+    element.replaceChildren(problem("There is no app of this name."), h("p", {}, h("a", { href: to`/apps` }, "All apps")));
+  }
+
   async function load() {
     try {
       const [all, present] = await Promise.all([api.get("/rillcast/v1/app-settings"), api.get(api.path`/rillcast/v1/apps/${app}/settings`)]);
       if (!current()) return;
-      if (!present) {
-        element.replaceChildren(problem("There is no app of this name."), h("p", {}, h("a", { href: to`/apps` }, "All apps")));
-        return;
-      }
+      if (!present) return nothing();
       words = all;
       values = present;
       state.replaceChildren();
       fill();
     } catch (error) {
-      if (current()) state.replaceChildren(problem(error.message, load));
+      if (!current()) return;
+      if (error.status === 404) nothing();
+      else state.replaceChildren(problem(error.message, load));
     }
   }
 

@@ -11,6 +11,7 @@ export const title = "Events";
 
 const MOST = 500;
 const REDRAW_MS = 250;
+const SEED_MS = 4_000;
 const KINDS = {
   "stream.started": ["Stream started", "good"], "stream.ended": ["Stream ended", "quiet"],
   "join.refused": ["Join refused", "warn"], "join.failed": ["Join failed", "bad"],
@@ -35,7 +36,7 @@ function about({ data }) {
   return "";
 }
 
-export function mount(element, { query, actions, to, setQuery, current }) {
+export function mount(element, { query, actions, live, to, setQuery, current }) {
   let line = null, paused = false, held = [], timer = 0;
   const app = h("input", { type: "text", value: query.app ?? "", maxlength: "64", spellcheck: "false", autocomplete: "off", id: newId("app") });
   const stream = h("input", { type: "text", value: query.stream ?? "", maxlength: "255", spellcheck: "false", autocomplete: "off", id: newId("stream") });
@@ -57,7 +58,7 @@ export function mount(element, { query, actions, to, setQuery, current }) {
       { name: "Node", cell: (row) => (row.data.node ? link(to`/nodes/${row.data.node}`, row.data.node, 28) : "") },
       { name: "Why", cell: about },
     ],
-    empty: () => empty("Nothing has happened since you opened this", "Events appear here as they happen. What happened before stands among the sessions.",
+    empty: () => empty("Nothing has happened lately", "Events appear here as they happen. What happened before stands among the sessions.",
       h("a", { class: "button", href: to`/sessions` }, "Sessions")),
   });
 
@@ -99,13 +100,32 @@ export function mount(element, { query, actions, to, setQuery, current }) {
     line = listen({ url: () => "/rillcast/v1/events", after: kept.last, heard, state: told });
   }
 
+  // What happened just before comes with the overview; the line goes on from there.
+  function begin() {
+    if (kept.last) { open(); return; }
+    let over = false;
+    const done = (state) => {
+      if (over) return;
+      over = true;
+      clearTimeout(waits);
+      queueMicrotask(() => ends());
+      if (!current()) return;
+      kept.rows = (state?.events ?? []).map(({ id, event }) => ({ id, data: event })).reverse();
+      kept.last = kept.rows[0]?.id ?? "";
+      draw();
+      open();
+    };
+    const waits = setTimeout(done, SEED_MS);
+    const ends = live.subscribe((state) => { if (state?.head) done(state); });
+  }
+
   for (const one of [app, stream]) one.addEventListener("input", () => { setQuery({ app: app.value, stream: stream.value }); draw(); });
   actions.append(state, pause);
   element.append(fault, h("section", { class: "panel" },
     h("div", { class: "fields narrow" }, field("App", app), field("Stream", stream)), list.element,
     h("p", { class: "hint" }, `The last ${MOST} are kept while this page is open.`)));
   told("connecting");
-  open();
   draw();
-  return { update: open, unmount() { clearTimeout(timer); line.close(); if (held.length) kept.rows = [...held, ...kept.rows].slice(0, MOST); } };
+  begin();
+  return { update: open, unmount() { clearTimeout(timer); line?.close(); if (held.length) kept.rows = [...held, ...kept.rows].slice(0, MOST); } };
 }
