@@ -151,7 +151,10 @@ def _table(panel: Panel) -> table.Panel:
             made.override_by_name(one.legend, [model.DynamicConfigValue(id_val=i, value=v) for i, v in properties])
     if panel.leads:
         url = f"/d/rillcast-{panel.leads}?var-node=${{__value.text}}&${{__url_time_range}}"
-        leads = [{"title": "This node", "url": url}]
+        leads = [
+            {"title": "Its dashboard", "url": url},
+            {"title": "In the console", "url": "${console}#/nodes/${__value.text}", "targetBlank": True},
+        ]
         made.override_by_name("Node", [model.DynamicConfigValue(id_val="links", value=leads)])
     return made
 

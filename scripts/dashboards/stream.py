@@ -12,7 +12,8 @@ WORDS = """
 
 * **[The stream in the console](${console}#/streams/$app/$stream)**: its path from the publisher to the edges, its
   renditions, bit rates and loss, who watches it, and what happened to it.
-* In a terminal: `rillcast streams`, `rillcast sessions --stream $stream`, `rillcast events --stream $stream`.
+* **[Who watched it, and what became of them](${console}#/sessions?app=$app&stream=$stream)**.
+* In a terminal: `rillcast streams`, `rillcast sessions --stream $stream`, `rillcast trace $stream`.
 * Write the names of the app and of the stream above, and choose under *Node* the nodes that carry it. The console
   names them, and so do the traces below.
 
