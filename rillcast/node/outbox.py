@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 
 import msgspec
+from opentelemetry import context
+from opentelemetry.context import Context
 
 from rillcast.runtime.ports import Bus
 
@@ -34,7 +36,8 @@ class Outbox:
         self._bus = bus
         self._on_drop = on_drop
         self._clock = clock
-        self._waiting: deque[tuple[str, msgspec.Struct]] = deque()
+        self._waiting: deque[tuple[str, msgspec.Struct, Context]] = deque()
+        """With the trace to which an event belongs, so that whoever hears it goes on with that."""
         self._remembered: deque[tuple[float, str, msgspec.Struct]] = deque(maxlen=MAX_WAITING_EVENTS)
         self._some = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -53,7 +56,7 @@ class Outbox:
         if len(self._waiting) >= MAX_WAITING_EVENTS:
             self._waiting.popleft()
             self._on_drop()
-        self._waiting.append((subject, event))
+        self._waiting.append((subject, event, context.get_current()))
         self._some.set()
 
     async def run(self) -> None:
@@ -67,8 +70,12 @@ class Outbox:
         async with self._sending:
             self._some.clear()
             while self._waiting:
-                subject, event = self._waiting.popleft()
-                await self._bus.emit(subject, event)
+                subject, event, belongs_to = self._waiting.popleft()
+                token = context.attach(belongs_to)
+                try:
+                    await self._bus.emit(subject, event)
+                finally:
+                    context.detach(token)
 
     async def _send(self) -> None:
         while True:

@@ -301,6 +301,12 @@ CERTIFICATE_ORDERS = Counter(
 EVENTS_WRITTEN = Counter(
     "rillcast_signaling_events_written_total", "Events of joins, streams and nodes that the journal took in."
 )
+JOIN_TRACES_DROPPED = Counter(
+    "rillcast_signaling_join_traces_dropped_total",
+    "Joins without a span of their own, by reason: full (too many are under way), refused (too many were refused in "
+    "one second).",
+    ["reason"],
+)
 EVENTS_DROPPED = Counter(
     "rillcast_signaling_events_dropped_total",
     "Events that are missing in the journal or in what was read of it, by reason: full (as many wait here as may), "

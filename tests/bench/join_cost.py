@@ -11,7 +11,8 @@ ratio: the median of the ratios of single rounds, with their quartiles. How fast
 is worth something on a quiet machine only. Asserts nothing.
 
 `--bus` makes the connections to NATS of both states alike, so that what TLS costs is not taken for what the code costs.
-`--base . --bus clear --change-bus tls` shows what TLS costs.
+`--base . --bus clear --change-bus tls` shows what TLS costs, and `--base . --base-setting RILLCAST_TRACE_SPANS=0` what
+it costs that spans are made.
 """
 
 from __future__ import annotations
@@ -238,14 +239,16 @@ async def _until_watched(running: Cluster) -> None:
             await asyncio.sleep(0.2)
 
 
-async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, console: Console) -> None:
-    """Prints a table for each crowd."""
+async def compare(
+    codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, console: Console, base: Mapping[str, str]
+) -> None:
+    """Prints a table for each crowd. `base`: settings of the first of the codes."""
     async with AsyncExitStack() as stack:
         cpus = stack.enter_context(halves())
         sides = []
-        for code in codes:
+        for code, settings in zip(codes, (base, {}), strict=True):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            running = await stack.enter_async_context(cluster(folder, code=code, as_shipped=True))
+            running = await stack.enter_async_context(cluster(folder, settings=settings, code=code, as_shipped=True))
             await stack.enter_async_context(published(running))
             keep_on(running.processes(), cpus.subject)
             sides.append(Side(running))
@@ -288,6 +291,9 @@ def main() -> None:
         "--bus", type=BusKind, choices=list(BusKind), default=BusKind.OWN, help="of both states, or of the base"
     )
     parser.add_argument("--change-bus", type=BusKind, choices=list(BusKind), help="of the change, if it is another one")
+    parser.add_argument(
+        "--base-setting", action="append", default=[], metavar="NAME=VALUE", help="a setting of the base's nodes"
+    )
     options = parser.parse_args()
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
@@ -302,7 +308,8 @@ def main() -> None:
             ]
         except Unbuilt as error:
             parser.error(str(error))
-        asyncio.run(compare(codes, crowds, options.rounds, Console(width=100)))
+        settings = dict(one.split("=", 1) for one in options.base_setting)
+        asyncio.run(compare(codes, crowds, options.rounds, Console(width=100), settings))
 
 
 if __name__ == "__main__":

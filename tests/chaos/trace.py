@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gzip
 import random
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from aiohttp import web
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-
+from rillcast.testing.otlp import OtlpSpan, otlp_receiver
 from tests.chaos.__main__ import browsers, consul_servers
 from tests.chaos.cluster import Size, chaos_cluster
 from tests.chaos.faults import FAULTS
@@ -41,68 +33,14 @@ SENT_WITHIN_S = 3.0
 VIEWERS = 4
 
 
-@dataclass(frozen=True)
-class Span:
-    """One span, as it was sent."""
-
-    trace: str
-    parent: str
-    service: str
-    name: str
-    began_ns: int
-    ended_ns: int
-
-
-@asynccontextmanager
-async def receiver() -> AsyncIterator[list[Span]]:
-    """Listens until the end of the block; the spans that have come."""
-    spans: list[Span] = []
-
-    async def take(request: web.Request) -> web.Response:
-        body = await request.read()
-        raw = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
-        spans.extend(_spans(ExportTraceServiceRequest.FromString(raw)))
-        answer = ExportTraceServiceResponse().SerializeToString()
-        return web.Response(body=answer, content_type="application/x-protobuf")
-
-    app = web.Application(client_max_size=16 * 1024 * 1024)
-    app.router.add_post("/v1/traces", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, HERE, PORT).start()
-        yield spans
-    finally:
-        await runner.cleanup()
-
-
-def _spans(request: ExportTraceServiceRequest) -> list[Span]:
-    found = []
-    for resource in request.resource_spans:
-        names = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-        for scope in resource.scope_spans:
-            for span in scope.spans:
-                found.append(
-                    Span(
-                        trace=span.trace_id.hex(),
-                        parent=span.parent_span_id.hex(),
-                        service=names.get("service.instance.id", "?"),
-                        name=span.name,
-                        began_ns=span.start_time_unix_nano,
-                        ended_ns=span.end_time_unix_nano,
-                    )
-                )
-    return found
-
-
-async def spans_of(name: str, folder: Path) -> list[Span]:
+async def spans_of(name: str, folder: Path) -> list[OtlpSpan]:
     """Of one fault under a page and a few viewers of `rillcast bench`."""
     fault = next(fault for fault in FAULTS if fault.name == name)
     size = Size(consul=consul_servers(print), transcoder=0)
     settings = {"OTLP_ENDPOINT": f"http://{HERE}:{PORT}"}
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(chaos_cluster(folder, size, settings))
-        spans = await stack.enter_async_context(receiver())
+        collector = await stack.enter_async_context(otlp_receiver(HERE, PORT))
         source = await make_source(folder)
         on = await stack.enter_async_context(stage(cluster, await browsers(stack, folder), source, watch=(SDK,)))
         await stack.enter_async_context(crowd("socket", cluster.clients.websocket(APP), SDK, VIEWERS))
@@ -111,16 +49,18 @@ async def spans_of(name: str, folder: Path) -> list[Span]:
             pass
         await asyncio.sleep(SENT_WITHIN_S)
         until_ns = began_ns + round(AFTER_S * 1e9)
-        return sorted((span for span in spans if began_ns <= span.began_ns < until_ns), key=lambda s: s.began_ns)
+        return sorted(
+            (span for span in collector.spans if began_ns <= span.began_ns < until_ns), key=lambda s: s.began_ns
+        )
 
 
-def told(spans: list[Span]) -> str:
+def told(spans: list[OtlpSpan]) -> str:
     """A block for each trace; those that have one shape are told once."""
-    traces: dict[str, list[Span]] = defaultdict(list)
+    traces: dict[str, list[OtlpSpan]] = defaultdict(list)
     for span in spans:
         traces[span.trace].append(span)
     shapes: Counter[tuple[str, ...]] = Counter()
-    first: dict[tuple[str, ...], list[Span]] = {}
+    first: dict[tuple[str, ...], list[OtlpSpan]] = {}
     for found in traces.values():
         shape = tuple(sorted(span.name for span in found))
         shapes[shape] += 1
@@ -132,7 +72,7 @@ def told(spans: list[Span]) -> str:
         for span in first[shape]:
             at, end = (span.began_ns - began) / 1e6, (span.ended_ns - began) / 1e6
             lines.append(
-                f"  {at:7.1f} – {end:7.1f} ms  {span.service:14} {span.name}{'' if span.parent else ' (root)'}"
+                f"  {at:7.1f} – {end:7.1f} ms  {span.instance:14} {span.name}{'' if span.parent else ' (root)'}"
             )
     return "\n".join(lines)
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import msgspec
+from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 
 from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
@@ -68,6 +70,7 @@ async def carry_out(
             answer = await handler(message)
         return ServedOutcome.OK, envelope.encode_ok(answer)
     except RillcastError as error:
+        trace.get_current_span().set_status(StatusCode.ERROR, error.code.value)
         return ServedOutcome.REFUSED, envelope.encode_failure(error.failure())
     except Exception as error:
         if isinstance(error, TimeoutError) and scope.expired():

@@ -13,15 +13,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
+from opentelemetry.trace import StatusCode
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import DrainCount, DrainProgress, DrainRequest
 from rillcast.contracts.words import DrainAction, DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.process.departure import Departure, Leaves, Left, Load
 from rillcast.runtime.tasks.cancel import cancelled
-from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.telemetry.tracing import get_logger, tracer
 
 log = get_logger(__name__)
+trace = tracer(__name__)
 
 CANCEL_AGAIN_S = 0.5
 """How long a part that was cancelled may take to end. Nobody waits for it any longer, and it is cancelled again and
@@ -208,6 +211,13 @@ class Draining:
         self._task = asyncio.create_task(self._drain(self._departure), name="drain")
 
     async def _drain(self, departure: Departure) -> None:
+        """Whoever is sent away is a part of its trace."""
+        with trace.start_as_current_span("node.drain", attributes={"rillcast.kind": self._kind}) as span:
+            await self._drained(departure)
+            if any(departure.cut.values()):
+                span.set_status(StatusCode.ERROR, "cut")
+
+    async def _drained(self, departure: Departure) -> None:
         try:
             await self._tell()
             await self._leave(departure)

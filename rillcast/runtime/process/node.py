@@ -396,5 +396,5 @@ class Node:
             raise Crashed(self._crash) from None
         if was_starting and self._stop.is_set() and (ours or isinstance(error, Exception)):
             if not ours:
-                log.warning("The start failed when it was to end anyway", reason=repr(error))
+                log.info("The start failed when it was to end anyway", reason=repr(error))
             raise Stopped from None

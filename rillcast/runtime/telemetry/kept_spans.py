@@ -6,10 +6,7 @@ from collections.abc import Collection
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages.traces import MOST_SPANS, FinishedSpan, TracesAnswer, TracesRequest
-from rillcast.runtime.telemetry.recorder import Recorder
-
-APP, STREAM, SESSION = "rillcast.app", "rillcast.stream", "rillcast.session"
-"""The attributes by which traces are found. Several streams are separated by commas."""
+from rillcast.runtime.telemetry.recorder import APP, SESSION, STREAM, Recorder
 
 
 def found(node: NodeId, recorder: Recorder | None, request: TracesRequest) -> TracesAnswer:

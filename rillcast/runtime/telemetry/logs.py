@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TextIO
 
@@ -191,6 +192,12 @@ def _add_field(record: logging.LogRecord, name: str, value: object) -> None:
     setattr(record, _FIELDS, {**_fields_of(record), name: value})
 
 
+def _subject() -> Mapping[str, object]:
+    """App, stream and session of what is done at this moment, as far as its span says them."""
+    subject: Callable[[], Iterable[tuple[str, object]]] | None = getattr(trace.get_current_span(), "subject", None)
+    return {} if subject is None else dict(subject())
+
+
 def _trace_ids() -> tuple[str, str] | None:
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
@@ -234,6 +241,8 @@ class _JsonFormatter(logging.Formatter):
             entry["trace_id"], entry["span_id"] = ids
         for key, value in _fields_of(record).items():
             entry[f"field_{key}" if key in entry else key] = value
+        for key, value in _subject().items():
+            entry.setdefault(key, value)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry, enc_hook=str).decode()

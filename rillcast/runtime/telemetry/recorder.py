@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import Token
 from types import TracebackType
@@ -30,6 +30,8 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages.traces import MOST_ATTRIBUTES, MOST_TRACES, FinishedSpan, SpanRole, SpanValue
 from rillcast.runtime import metrics
 
+APP, STREAM, SESSION = "rillcast.app", "rillcast.stream", "rillcast.session"
+"""The attributes by which traces are found. Several streams are separated by commas."""
 MOST_TEXT = 256
 """Characters of an attribute."""
 MOST_KEPT = 2_048
@@ -39,8 +41,12 @@ KEEPS_PER_S = 20
 _SAMPLED, _NOT_SAMPLED = "01", "00"
 _ROLES = {kind: SpanRole(kind.name.lower()) for kind in SpanKind}
 _RATIO_BITS = 56
-_UNTOLD = frozenset({"request node.traces", "process node.traces"})
-"""Spans that are not kept unless they fail: who looks at traces would find himself."""
+_ROUTINE = ("node.traces", "node.reported", "node.left", "license.acquire", "license.status")
+_UNTOLD = frozenset(f"{does} {what}" for what in _ROUTINE for does in ("request", "process"))
+"""Spans that are not kept unless they fail: nodes ask such things all the time, and who looks at traces would find
+himself."""
+_NEVER_TOLD = frozenset({"request node.confirm", "process node.confirm"})
+"""Nor those: whether somebody lives is asked when nobody may be there, and then no answer is no failure."""
 
 Sink = Callable[[FinishedSpan], None]
 """Takes a span to be exported. It must not block, and may be called from any thread."""
@@ -60,6 +66,7 @@ class RecordedSpan(Span):
         sampled: bool,
         attributes: dict[str, SpanValue],
         link: str,
+        above: RecordedSpan | None,
     ) -> None:
         self._recorder = recorder
         self._name = name
@@ -69,6 +76,10 @@ class RecordedSpan(Span):
         self._attributes = attributes
         self._error = ""
         self._ended = False
+        self.about: RecordedSpan | None = above.about if above is not None else None
+        """The span here, this one or one above, that says which app, stream and session all this is about."""
+        if SESSION in attributes or STREAM in attributes:
+            self.about = self
         self.sampled = sampled
         self.trace_id = trace_id
         self.span_id = f"{random.getrandbits(64) or 1:016x}"
@@ -81,10 +92,12 @@ class RecordedSpan(Span):
         sampled = self.sampled or self.trace_id in self._recorder.kept
         return f"00-{self.trace_id}-{self.span_id}-{_SAMPLED if sampled else _NOT_SAMPLED}"
 
-    @property
-    def is_root(self) -> bool:
-        """Whether it has no parent, here or elsewhere."""
-        return not self._parent
+    def subject(self) -> Iterator[tuple[str, SpanValue]]:
+        """App, stream and session, as log lines have them."""
+        if self.about is not None:
+            for name, key in (("app", APP), ("stream", STREAM), ("session", SESSION)):
+                if key in self.about._attributes:
+                    yield name, self.about._attributes[key]
 
     def get_span_context(self) -> SpanContext:
         """See `Span`. Seldom asked for: log lines and headers have the ids as text."""
@@ -191,7 +204,9 @@ class Recorder(trace.TracerProvider, trace.Tracer):
     ) -> RecordedSpan:
         """See `trace.Tracer`. Of several links the first one counts."""
         parent = trace.get_current_span(context)
+        above = None
         if type(parent) is RecordedSpan:
+            above = parent
             trace_id, parent_id, sampled = parent.trace_id, parent.span_id, parent.sampled
         elif (header := getattr(parent, "header", None)) is not None:
             trace_id, parent_id, sampled = header[3:35], header[36:52], header[53:] == _SAMPLED
@@ -209,6 +224,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
             parent=parent_id,
             sampled=sampled,
             attributes={key: _told(value) for key, value in attributes.items()} if attributes else {},
+            above=above,
             link=next((f"{one.context.trace_id:032x}-{one.context.span_id:016x}" for one in links), ""),
         )
 
@@ -223,7 +239,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
 
     def ended(self, span: FinishedSpan) -> None:
         """Called once for each span, from any thread."""
-        if span.name in _UNTOLD and not span.error:
+        if span.name in _NEVER_TOLD or (span.name in _UNTOLD and not span.error):
             return
         ring = self.ring
         if len(ring) == ring.maxlen:

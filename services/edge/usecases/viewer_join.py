@@ -71,7 +71,8 @@ class ViewerJoin:
     async def play(self, request: PlayRequest) -> SessionAnswer:
         """Serve `subjects.edge_play`. The same session again gets the same answer. Raises every refusal of a join: the
         stream is not live, the edge is full or going away, no codec in common, a description that is broken."""
-        with trace.start_as_current_span("edge.play", attributes={"rillcast.stream": _names(request)}):
+        said = {"rillcast.stream": _names(request), "rillcast.session": request.session}
+        with trace.start_as_current_span("edge.play", attributes=said):
             try:
                 answer = await self._play(request)
             except RillcastError as refusal:

@@ -62,11 +62,11 @@ class ViewerSessions:
                     self._allocator.on_event(viewer, event)
             case protocol.SessionConnected(session=session):
                 if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.CONNECTED):
+                    self._first_packets.connected(viewer)
                     self._events.connected(viewer)
             case protocol.SessionMedia(session=session):
-                if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.MEDIA):
-                    self._first_packets.sent(viewer)
-                    self._events.media(viewer, self._allocator.heights(viewer))
+                if viewer := self._viewers.plane(session):
+                    self._media(viewer)
             case protocol.SessionClosed(session=session, reason=reason):
                 self._gone_from_plane(session, EndReason(reason))
             case protocol.Error(command="add_session", id=session):
@@ -97,6 +97,12 @@ class ViewerSessions:
         for key in self.awaited.due(now):
             self._look_again(key, Mark.CHANGED)
 
+    def _media(self, viewer: Viewer, *, late: bool = False) -> None:
+        """Its first packet has left. `late`: that was some time ago."""
+        if self._viewers.advance(viewer, StageEvent.MEDIA):
+            self._first_packets.sent(viewer, late=late)
+            self._events.media(viewer, self._allocator.heights(viewer))
+
     def _gone_from_plane(self, plane_session: PlaneSession, reason: EndReason) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is not None:
@@ -126,6 +132,9 @@ class ViewerSessions:
                 self._session_end.end_subscription(viewer, subscription, EndReason.CODEC_CHANGED)
 
     def _take(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
+        if viewer.stage is Stage.CONNECTED and stats.packets_sent:
+            # The plane tells of the first packet of a fast start. Who came with its association may need none.
+            self._media(viewer, late=True)
         growth = grown(viewer.stats, stats)
         if growth.any:
             metrics.NACKED.inc(growth.nacks)

@@ -30,7 +30,6 @@ from rillcast.node.addresses import MediaAddresses
 from rillcast.node.association_taker import Takeover
 from rillcast.node.ice import ice_parameters, restart_ice
 from rillcast.node.outbox import Outbox
-from rillcast.runtime.telemetry.tracing import tracer
 from services.origin import metrics
 from services.origin.domain.owned_stream import Publisher
 from services.origin.domain.publish_negotiation import (
@@ -43,10 +42,9 @@ from services.origin.domain.publish_negotiation import (
 )
 from services.origin.domain.track_layout import onto_sources
 from services.origin.ports import Plane
+from services.origin.usecases.publish_spans import PublishSpans
 from services.origin.usecases.publisher_association import PublisherAssociation, PublisherAssociations
 from services.origin.usecases.stream_owner import StreamOwner
-
-trace = tracer("rillcast.origin")
 
 
 class WebRtcIngest:
@@ -68,6 +66,7 @@ class WebRtcIngest:
         self.owner = owner
         self.associations = associations
         self._outbox = outbox
+        self._spans = PublishSpans()
         self._sessions: dict[SessionId, WebRtcSession] = {}
         self._by_plane: dict[PlaneSession, WebRtcSession] = {}
         self._plane_sessions = map(PlaneSession, itertools.count(1))
@@ -76,12 +75,12 @@ class WebRtcIngest:
 
     async def publish(self, request: PublishRequest) -> SessionAnswer:
         """Serve `subjects.origin_publish`. The same session again gets the same answer."""
-        with trace.start_as_current_span("origin.publish", attributes={"rillcast.stream": request.stream}):
+        with self._spans.of("origin.publish", request):
             return await self._begun(WebRtcSession(self, request))
 
     async def move_in(self, request: PublishRequest) -> SessionAnswer:
         """Serve `subjects.origin_move_in`. Nothing reaches the plane before the client has answered (`accept`)."""
-        with trace.start_as_current_span("origin.move_in", attributes={"rillcast.stream": request.stream}):
+        with self._spans.of("origin.move_in", request):
             takeover = await self.associations.taker.ready(request.former if request.sdp_answered else None)
             return await self._begun(WebRtcSession(self, request, takeover, moves_in=True))
 
@@ -107,8 +106,7 @@ class WebRtcIngest:
         session = self._session(request.session)
         if session.plane_session is None:
             raise _unknown()
-        local = self.addresses.transport(session.worker)
-        return restart_ice(self.plane, session.plane_session, local, request)
+        return restart_ice(self.plane, session.plane_session, self.addresses.transport(session.worker), request)
 
     async def reoffer(self, request: ReofferRequest) -> SessionAnswer:
         """Serve `subjects.origin_reoffer`."""
@@ -152,6 +150,7 @@ class WebRtcIngest:
     def register(self, session: WebRtcSession) -> None:
         """The session may be asked for by its id."""
         self._sessions[session.publisher.session] = session
+        self._spans.begun(session.publisher.session)
 
     def opened(self, session: WebRtcSession, number: PlaneSession) -> None:
         """The session is in the plane, under this number."""
@@ -176,6 +175,7 @@ class WebRtcIngest:
         change = SessionChanged(
             session=session.publisher.session, node=self.node, state=state, reason=reason, association=association
         )
+        self._spans.told(session.publisher.session, state, reason)
         self._outbox.put(subjects.session_changed(session.signaling), change, again=state is SessionState.CLOSED)
 
     def tell_reached(self, session: WebRtcSession) -> None:

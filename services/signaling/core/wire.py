@@ -59,7 +59,7 @@ from services.signaling.core.usecases.ladder_store import LadderStore
 from services.signaling.core.usecases.limit_reservations import LimitReservations
 from services.signaling.core.usecases.limits import Limits
 from services.signaling.core.usecases.node_arrival import NodeArrival
-from services.signaling.core.usecases.noted_joins import NotedJoins, Witness
+from services.signaling.core.usecases.noted_joins import NotedJoins
 from services.signaling.core.usecases.server_store import ServerStore
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
@@ -136,9 +136,9 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     reservations = _reservations(host, limits, instances, nodes, apps=apps, tasks=tasks)
     events = BusSessionEvents(access.grants.closed, reservations.changed)
     happens = Events.build(host.journal(permissions.JOURNALS[0]), host, watch, access.grants.subscriber_of)
-    for hears_first in (access.connections.measured, happens.joins.changed):
+    for hears_first in (access.connections.measured, happens.joins.changed, happens.traces.changed):
         events.hear_first(hears_first)
-    for hears in (happens.joins.over, limits.over, reservations.over):
+    for hears in (happens.joins.over, happens.traces.over, limits.over, reservations.over):
         access.grants.on_over(hears)
     checks = LocalChecks(license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, limits=limits)
     admission = Admission(
@@ -187,7 +187,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
             outlook=outlook,
             streams=streams,
             carriers=audience,
-            witness=happens.joins,
+            happens=happens,
         ),
         tokens=access.tokens,
         subscribers=access.subscribers,
@@ -325,7 +325,7 @@ def _joins(
     outlook: LadderOutlook,
     streams: DirectoryStreams,
     carriers: Carriers,
-    witness: Witness,
+    happens: Events,
 ) -> Joins:
 
     def origin_gone(report: NodeReport) -> None:
@@ -355,7 +355,8 @@ def _joins(
         arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
         tasks=tasks,
         grants=grants,
-        witness=witness,
+        witness=happens.joins,
+        traces=happens.traces,
         max_opening=settings.max_opening,
     )
 

@@ -99,7 +99,7 @@ class JobLease:
         except Exception:
             on_lost()
             raise
-        log.warning("Another node has the job, this one stands down", key=self.key, owner=self._keeper.lost_to)
+        log.info("Another node has the job, this one stands down", key=self.key, owner=self._keeper.lost_to)
         on_lost()
 
     def _claiming(self, replace_revision: int | None) -> LeaseKeeper:

@@ -26,6 +26,7 @@ from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
 from services.transcoder.ports import Clock, KeyValue, Peers, WallClock
 from services.transcoder.usecases.job_lease import JobLease
 from services.transcoder.usecases.source_feed import SourceFeed
+from services.transcoder.usecases.start_span import StartSpan
 from services.transcoder.usecases.work import Intake, Order, WorkKind
 
 log = get_logger(__name__)
@@ -82,6 +83,7 @@ class MediaJob:
         self._keyframe_asked = -KEYFRAME_EVERY_S
         self.end_reason: JobEnd | None = None
         """Why it ended; None while it runs or if it never held the lease."""
+        self._start = StartSpan(kind.kind, live.app, live.stream)
         self._work = kind.start(self, live, order, worker)
 
     # ---- what the node asks of it
@@ -223,6 +225,8 @@ class MediaJob:
             won = await self._lease.claim()
         finally:
             self._advance(JobEvent.WON if won else JobEvent.LOST)
+            if not won:
+                self._start.lost()
         return won
 
     async def work(self) -> None:
@@ -240,6 +244,7 @@ class MediaJob:
                         await self._changed.wait()
         finally:
             self._advance(JobEvent.STOP)
+            self._start.over(self.end_reason.value if self.end_reason is not None else "cancelled")
             try:
                 await self._close()
             finally:
@@ -271,14 +276,17 @@ class MediaJob:
 
     async def _step(self) -> None:
         now = self._clock()
-        intake = await self._work.step(now)
-        self._judge(now)
-        if intake is Intake.NOTHING:
-            self._feed.close()
-        else:
-            supply = TrackSupply(self._order.source, self._live.record.owner, self.stream_claim)
-            self._feed.bring(self._live, supply, self._fed)
-        self._feed.tap(intake is Intake.PACKETS)
+        with self._start.within():
+            intake = await self._work.step(now)
+            self._judge(now)
+            if intake is Intake.NOTHING:
+                self._feed.close()
+            else:
+                supply = TrackSupply(self._order.source, self._live.record.owner, self.stream_claim)
+                self._feed.bring(self._live, supply, self._fed)
+            self._feed.tap(intake is Intake.PACKETS)
+        if tracks := len(self._work.tracks):
+            self._start.made(tracks)
 
     def _fed(self) -> None:
         self._work.on_feed_replaced()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from edge_harness import World
+from edge_harness import World, until
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from rillcast.media import protocol
 from rillcast.testing.spans import recorded_spans
 
 
@@ -23,31 +24,51 @@ def named(exporter: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
     return [span for span in exporter.get_finished_spans() if span.name == name]
 
 
-async def test_relay_and_first_packet_belong_to_the_trace_of_the_play(
+async def test_relay_connect_and_first_packet_belong_to_the_trace_of_the_play(
     world: World, exporter: InMemorySpanExporter
 ) -> None:
     answer = await world.whep()
-    assert named(exporter, "edge.first_packet") == []
+    assert named(exporter, "edge.connect") == []
 
     world.connect(world.added()[0].session)
 
     (play,) = named(exporter, "edge.play")
+    (connect,) = named(exporter, "edge.connect")
     (first_packet,) = named(exporter, "edge.first_packet")
     relays = named(exporter, "edge.relay_open")
     assert answer.sdp
     assert len(relays) == 2
     assert play.context is not None
-    for span in (first_packet, *relays):
+    for span in (connect, first_packet, *relays):
         assert span.parent is not None
         assert span.parent.span_id == play.context.span_id
+    assert len(world.edge.first_packets) == 0, "nothing of it stays"
 
 
-async def test_a_viewer_lost_before_its_first_packet_leaves_a_failed_span(
+async def test_a_viewer_lost_before_it_connected_leaves_a_failed_span(
     world: World, exporter: InMemorySpanExporter
 ) -> None:
     answer = await world.whep()
 
     await world.close(answer.session)
 
+    (connect,) = named(exporter, "edge.connect")
+    assert connect.status.status_code is trace.StatusCode.ERROR
+    assert len(world.edge.first_packets) == 0
+
+
+async def test_a_first_packet_of_which_the_plane_says_nothing_is_seen_in_the_figures(
+    world: World, exporter: InMemorySpanExporter
+) -> None:
+    """As of a viewer that came with its association, whose media goes on."""
+    await world.whep()
+    session = world.added()[0].session
+    world.plane.emit(protocol.SessionConnected(session=session, remote="", dtls="", srtp=""))
+    assert named(exporter, "edge.first_packet") == []
+
+    world.figures(session)
+    await until(lambda: named(exporter, "edge.first_packet"))
+
     (first_packet,) = named(exporter, "edge.first_packet")
-    assert first_packet.status.status_code is trace.StatusCode.ERROR
+    assert first_packet.attributes == {"rillcast.noticed_late": True}
+    assert len(world.edge.first_packets) == 0

@@ -21,6 +21,7 @@ from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.join_stage import JoinStage
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
+from services.signaling.core.usecases.join_traces import JoinTraces
 from services.signaling.core.usecases.not_live import RETRY_AFTER_S
 from services.signaling.whip.adapters.http_sessions import (
     MAX_SDP_BYTES,
@@ -150,6 +151,7 @@ class Joins:
     """`Joins` that open sessions at `NODE`."""
 
     def __init__(self, site: Site) -> None:
+        self.traces = JoinTraces()
         self.site = site
         self.end = lambda session, node, reason: site.ended.append((session, node, reason))
         self.forget = site.forgotten.append

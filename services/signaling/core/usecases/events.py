@@ -18,6 +18,7 @@ from services.signaling.core.usecases.chronicle import Chronicle
 from services.signaling.core.usecases.cluster_chronicle import NodeChronicle, StreamChronicle
 from services.signaling.core.usecases.event_feed import EventFeed
 from services.signaling.core.usecases.join_chronicle import JoinChronicle
+from services.signaling.core.usecases.join_traces import JoinTraces
 
 
 class Runs(Protocol):
@@ -39,6 +40,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
     chronicle: Chronicle
     joins: JoinChronicle
+    traces: JoinTraces
     history: SessionHistory
     feed: EventFeed
 
@@ -64,7 +66,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
         streams.on_change(StreamChronicle(chronicle, streams.directory, directory, time.time).changed)
         feed = EventFeed(journal, history)
         host.on_drain(feed.end)
-        return cls(chronicle=chronicle, joins=joins, history=history, feed=feed)
+        return cls(chronicle=chronicle, joins=joins, traces=JoinTraces(), history=history, feed=feed)
 
     def run(self, host: Runs) -> None:
         """Start what goes on beside."""

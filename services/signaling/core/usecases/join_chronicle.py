@@ -20,9 +20,12 @@ from rillcast.contracts.event_records import (
 from rillcast.contracts.ids import NodeId, SessionId, session_mark
 from rillcast.contracts.messages import NodeReport, SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin
+
+log = get_logger(__name__)
 
 MOST_LIVE = 100_000
 """Sessions whose fate is noted; of further ones nothing is."""
@@ -258,6 +261,9 @@ class JoinChronicle:
             return
         now_ms = self._now_ms()
         kind = _LEFT[live.role] if live.connected_ms else EventKind.JOIN_FAILED
+        if kind is EventKind.JOIN_FAILED:
+            path = {"app": live.app, "stream": live.stream, "session": session}
+            log.info("A client never connected", role=live.role.value, target=live.node, reason=reason, **path)
         self._note(kind, live, now_ms, ended_ms=live.ends_ms or now_ms, reason=reason)
 
     def _note(self, kind: EventKind, live: _Live, now_ms: int, *, ended_ms: int = 0, reason: str = "") -> None:
@@ -294,6 +300,8 @@ class JoinChronicle:
     def _refused(self, role: Role, path: tuple[str, str], address: str, code: str, took_s: float) -> None:
         now_ms = self._now_ms()
         self._count += 1
+        app, stream = map(_word, path)
+        log.info("A client was not let in", role=role.value, app=app, stream=stream, reason=code)
         fate = SessionFate(
             id=f"{self._instance}/{self._count}",
             role=role,

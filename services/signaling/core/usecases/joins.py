@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
-from opentelemetry import context, trace
 
 from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.placement import PendingJoins, Placement
@@ -21,7 +20,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import NodeReport, PlaySubscription, PublishRequest, SessionAnswer
 from rillcast.contracts.records import AppSettings
-from rillcast.contracts.words import EndReason, NodeKind
+from rillcast.contracts.words import EndReason, NodeKind, Role
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.errors import RequestOutcome, Unanswered
 from rillcast.runtime.telemetry.logs import get_logger
@@ -33,6 +32,7 @@ from services.signaling.core.domain.left_behind import LeftBehind
 from services.signaling.core.domain.refusals import Refusals
 from services.signaling.core.domain.silent_nodes import SilentNodes
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
+from services.signaling.core.usecases.join_traces import JoinTraces
 from services.signaling.core.usecases.node_arrival import NodeArrival
 from services.signaling.core.usecases.node_asks import Ask, NodeAsks, Patience
 
@@ -99,9 +99,10 @@ class Joins:
         tasks: BackgroundTasks,
         grants: SessionNews,
         max_opening: int,
+        traces: JoinTraces | None = None,
     ) -> None:
         """`node`: this instance, which is told what happens to the sessions. `ownerless_claim`: see `PublishRequest`.
-        `grants`: what is held for them."""
+        `grants`: what is held for them. `traces`: their spans."""
         self._node = node
         self._nodes = nodes
         self._reports = reports
@@ -118,20 +119,20 @@ class Joins:
         self._clock = asyncio.get_running_loop().time
         self._silent = SilentNodes()
         self._left_behind = LeftBehind()
-        self._traces: dict[SessionId, context.Context] = {}
+        self.traces = JoinTraces() if traces is None else traces
         self._tracer = tracer("rillcast.signaling")
 
     # ---- opening
 
     async def publish(self, join: PublisherJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """A publisher's session at an origin. `left`: set when the client has gone. Raises `RillcastError`."""
-        with self._span("signaling.publish", join.app, join.stream, join.session):
+        with self.traces.opening("signaling.publish", Role.PUBLISH, join.session, join.app, join.stream):
             return await self._publisher(join, left, self._nodes.publish)
 
     async def move(self, join: PublisherJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """The session in which a publisher goes on, since its origin is gone or drains: the answer carries an offer for
         its client. What is held stays with the former session until `moved`. Raises as `publish`."""
-        with self._span("signaling.move", join.app, join.stream, join.session):
+        with self.traces.opening("signaling.move", Role.PUBLISH, join.session, join.app, join.stream):
             return await self._publisher(join, left, self._nodes.move_in)
 
     async def _publisher(
@@ -172,9 +173,7 @@ class Joins:
         async def ask(edge: NodeId, timeout_s: float) -> SessionAnswer:
             return await self._nodes.play(edge, request, timeout_s)
 
-        with self._span("signaling.play", join.app, join.stream, join.session):
-            if join.sdp_offer is None:
-                self._traces[join.session] = context.get_current()
+        with self.traces.opening("signaling.play", Role.PLAY, join.session, join.app, join.stream):
             client, patience = join.client.counted_as, _patience_with_edges(waits_s)
             opening = _Opening(NodeKind.EDGE, join.session, client, choose, ask, patience)
             return await self._open(opening, left)
@@ -190,7 +189,9 @@ class Joins:
                     return answer
                 except RillcastError as failure:
                     if not await self._somebody_comes(opening, refusals, until=waits_until, left=left):
-                        log.info("No node takes a session", kind=opening.kind.value, reason=failure.loggable)
+                        hurts = failure.code in _ELSEWHERE  # and is no fault of the client
+                        tell = log.warning if hurts else log.info
+                        tell("No node takes a session", kind=opening.kind.value, reason=failure.loggable)
                         raise
         except BaseException:
             self.forget(opening.session)
@@ -315,7 +316,6 @@ class Joins:
     def forget(self, session: SessionId) -> None:
         """The session is over, or was never opened: nothing is kept for it any more."""
         self._pending.dropped(session)
-        self._traces.pop(session, None)
         self._grants.over(session)
 
     def moved(self, old: SessionId, new: SessionId, node: NodeId | None = None, *, anew: bool = False) -> None:
@@ -327,7 +327,7 @@ class Joins:
 
     async def accept(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
         """Hand a viewer's answer to its edge. Raises `RillcastError`."""
-        with self._tracer.start_as_current_span("signaling.accept", context=self._traces.pop(session, None)):
+        with self.traces.within(session), self._tracer.start_as_current_span("signaling.accept"):
             await self._nodes.accept(session, node, sdp_answer, OPEN_TIMEOUT_S + RUNG_WAIT_S)
 
     def leave_behind(self, session: SessionId, node: NodeId) -> None:
@@ -358,12 +358,6 @@ class Joins:
     def _settings(self, app: AppName) -> AppSettings:
         """The defaults when the app was removed meanwhile."""
         return self._apps.settings(app) or AppSettings(app_name=app)
-
-    def _span(
-        self, name: str, app: AppName, stream: StreamId, session: SessionId
-    ) -> AbstractContextManager[trace.Span]:
-        attributes = {"rillcast.app": app, "rillcast.stream": stream, "rillcast.session": session}
-        return self._tracer.start_as_current_span(name, attributes=attributes)
 
 
 def _another(nodes: Mapping[NodeId, NodeReport], besides: Container[NodeId]) -> bool:

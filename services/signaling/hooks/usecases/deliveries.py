@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import NoReturn, Protocol
 
 import msgspec
+from opentelemetry.context import Context
+from opentelemetry.trace import StatusCode
 
 from rillcast.cluster.shares import SharedPlaces
 from rillcast.contracts.decoding import Undecodable, decode_json
@@ -21,7 +23,7 @@ from rillcast.contracts.hook_records import DueHook
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.subjects import HOOKS_KEPT_S
 from rillcast.runtime.ports import Queued, WorkQueue
-from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.telemetry.tracing import get_logger, tracer
 from services.signaling import metrics
 from services.signaling.core.domain.hook_signature import EVENT_ID, signed
 from services.signaling.core.ports import Apps
@@ -29,6 +31,7 @@ from services.signaling.hooks.domain.hook_body import hook_body
 from services.signaling.hooks.domain.lines import pause_s, receiver_of
 
 log = get_logger(__name__)
+trace = tracer("rillcast.signaling")
 
 LOOK_S = 0.5
 """How often it is looked for what other instances have put in."""
@@ -154,7 +157,7 @@ class Deliveries:
         if self._wall_clock() * 1_000 - hook.at_ms > HOOKS_KEPT_S * 1_000:
             return self._dropped("expired", hook)
         settings = self._apps.settings(hook.app) or AppSettings(app_name=hook.app)
-        if await self._told(hook, settings):
+        if await self._traced(hook, settings):
             metrics.HOOKS.labels("delivered").inc()
             return True
         metrics.HOOKS.labels("failed").inc()
@@ -165,6 +168,16 @@ class Deliveries:
         again_at = self._clock() + pause_s(settings.webhook_retry_delay, failures)
         self._troubles[line] = _Trouble(queued.place, failures, again_at)
         return False
+
+    async def _traced(self, hook: DueHook, settings: AppSettings) -> bool:
+        """Each try is a trace."""
+        stream, action = (hook.fields.get(key, "") for key in ("id", "action"))
+        said = {"rillcast.app": hook.app, "rillcast.stream": stream, "rillcast.event": action}
+        with trace.start_as_current_span("webhook", context=Context(), attributes=said) as span:
+            told = await self._told(hook, settings)
+            if not told:
+                span.set_status(StatusCode.ERROR, "not_taken")
+            return told
 
     async def _told(self, hook: DueHook, settings: AppSettings) -> bool:
         body = hook_body(hook.fields, settings.webhook_content_type)

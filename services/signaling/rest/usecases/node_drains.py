@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from opentelemetry.trace import SpanKind
+
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import DrainRequest
 from rillcast.contracts.words import DrainAction
+from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling.rest.domain.node_drain import (
     DRAINED_KINDS,
     NodeDrain,
@@ -15,6 +18,8 @@ from services.signaling.rest.domain.node_drain import (
 )
 from services.signaling.rest.domain.parameters import Deadline, Node, Now
 from services.signaling.rest.ports import DrainedNodes, Nodes
+
+trace = tracer("rillcast.signaling")
 
 
 class NodeDrains:
@@ -27,9 +32,10 @@ class NodeDrains:
     async def begin(self, node: Node, deadline: Deadline = None, now: Now = False) -> NodeDrain:
         """Begin a drain, give it another deadline, or wait no longer. Raises `Refused`, or `RillcastError`."""
         seconds = checked_deadline(deadline)
-        if now:
-            return await self._ask(node, DrainRequest(action=DrainAction.CUT))
-        return await self._ask(node, DrainRequest(action=DrainAction.BEGIN, deadline_s=seconds))
+        with trace.start_as_current_span("drain", kind=SpanKind.SERVER, attributes={"rillcast.node": node}):
+            if now:
+                return await self._ask(node, DrainRequest(action=DrainAction.CUT))
+            return await self._ask(node, DrainRequest(action=DrainAction.BEGIN, deadline_s=seconds))
 
     async def show(self, node: Node) -> NodeDrain:
         """How far it is. Raises `Refused`, or `RillcastError`."""

@@ -11,7 +11,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import Role, SessionState
 from rillcast.runtime.telemetry.logs import get_logger
-from services.signaling.core.domain.admission_rules import Applicant
+from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.identity import Client
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
@@ -190,16 +190,20 @@ class SocketSessions:
             session=effect.session,
             meta_data=effect.meta_data,
         )
+        traces = self._services.joins.traces
+        traces.begin(effect.session, effect.role, self._app, effect.stream, "websocket")
         try:
             admitted = self._services.admission.at_once(applicant)
         except RillcastError as error:
             self._denied(effect.session, error)
             return
         if admitted is not None:
-            self._carry_out(self._conversation.entrance.admitted(effect.session, admitted))
+            self._admitted(effect, admitted)
             return
-        asking = self._await_admission(effect.session, applicant)
-        task = self._start(asking, lambda busy: self._denied(effect.session, busy))
+        with traces.within(effect.session):
+            task = self._start(
+                self._await_admission(effect, applicant), lambda busy: self._denied(effect.session, busy)
+            )
         if task is not None:
             self._admitting[effect.session] = task
 
@@ -235,7 +239,14 @@ class SocketSessions:
         else:
             self._carry_out(self._conversation.may_know(effect.question))
 
-    async def _await_admission(self, session: SessionId, applicant: Applicant) -> None:
+    def _admitted(self, effect: Admit, admitted: Admitted) -> None:
+        """A viewer for whom no session is asked for then waits, or is answered from memory: that is no join."""
+        self._carry_out(self._conversation.entrance.admitted(effect.session, admitted))
+        if effect.role is Role.PLAY and effect.session not in self._opening:
+            self._services.joins.traces.drop(effect.session)
+
+    async def _await_admission(self, effect: Admit, applicant: Applicant) -> None:
+        session = effect.session
         try:
             admitted = await self._services.admission.admit(applicant)
         except RillcastError as error:
@@ -244,11 +255,12 @@ class SocketSessions:
             self._denied(session, _our_fault())
             raise
         else:
-            self._carry_out(self._conversation.entrance.admitted(session, admitted))
+            self._admitted(effect, admitted)
         finally:
             self._admitting.pop(session, None)
 
     def _denied(self, session: SessionId, error: RillcastError) -> None:
+        self._services.joins.traces.refused(session, error.code.value)
         self._carry_out(self._conversation.entrance.denied(session, error))
 
     def _give_up(self, session: SessionId) -> None:
@@ -262,7 +274,8 @@ class SocketSessions:
         session = effect.session
         self._services.events.want(session, self._changed)
         left = self._opening[session] = asyncio.Event()
-        self._start(self._await_answer(effect, left), lambda busy: self._refused(session, busy))
+        with self._services.joins.traces.within(session):
+            self._start(self._await_answer(effect, left), lambda busy: self._refused(session, busy))
 
     async def _await_answer(self, effect: OpenPublisher | OpenViewer | MovePublisher, left: asyncio.Event) -> None:
         session = effect.session
@@ -301,7 +314,8 @@ class SocketSessions:
         """A description for a node that has the session already."""
         if isinstance(effect, Accept):
             accept = self._accept if effect.role is Role.PLAY else self._accept_move
-            self._start(accept(effect), lambda busy: self._answer_refused(effect.session, busy))
+            with self._services.joins.traces.within(effect.session):
+                self._start(accept(effect), lambda busy: self._answer_refused(effect.session, busy))
         else:
             self._start(self._reoffer(effect), lambda busy: self._reoffer_refused(effect.session, busy))
 

@@ -157,28 +157,31 @@ class HttpSessions(ABC):
             meta_data=request.query_params.get("metaData", ""),
             query=java_map(request.query_params.multi_items()),
         )
-        stage = JoinStage.ADMISSION
+        stage, traces, session = JoinStage.ADMISSION, self._services.joins.traces, _session(applicant)
+        traces.begin(session, self.does, applicant.app, applicant.stream, self.role)
         try:
-            self._services.admission.knock(applicant)
-            body = await read_body(request, MAX_SDP_BYTES) if media_type(request) == SDP else b""
-            admitted = await self._services.admission.admit(applicant, knocked=True)
-            self.check(applicant, admitted)
-            stage = JoinStage.DESCRIPTION
-            offer = self._offer(request, body)
-            stage = JoinStage.NODE
-            asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
-            left = asyncio.Event()
-            watching = asyncio.create_task(_watch_client(request, left))
-            try:
-                answer = await self.open(asked, left)
-            finally:
-                watching.cancel()
+            with traces.within(session):
+                self._services.admission.knock(applicant)
+                body = await read_body(request, MAX_SDP_BYTES) if media_type(request) == SDP else b""
+                admitted = await self._services.admission.admit(applicant, knocked=True)
+                self.check(applicant, admitted)
+                stage = JoinStage.DESCRIPTION
+                offer = self._offer(request, body)
+                stage = JoinStage.NODE
+                asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
+                left = asyncio.Event()
+                watching = asyncio.create_task(_watch_client(request, left))
+                try:
+                    answer = await self.open(asked, left)
+                finally:
+                    watching.cancel()
         except RillcastError as error:
             self._services.tally.joined(self.role, error.code.value, stage)
-            self._services.joins.forget(_session(applicant))
+            traces.refused(session, error.code.value)
+            self._services.joins.forget(session)
             raise
         except BaseException:
-            self._services.joins.forget(_session(applicant))
+            self._services.joins.forget(session)
             raise
         if left.is_set():
             self._services.joins.end(answer.session, answer.node, EndReason.ABANDONED)
