@@ -264,6 +264,7 @@ PROCESS = Row(
                 Query(HERE.rate("rillcast_trace_spans_forgotten_total"), "forgotten"),
                 Query(HERE.rate("rillcast_traces_kept_total"), "kept"),
                 Query(HERE.rate("rillcast_traces_not_kept_total"), "could not be kept"),
+                Query(HERE.rate("rillcast_signaling_join_traces_dropped_total"), "joins dropped"),
             ],
             unit=Unit.PER_SECOND,
             colours={"dropped|could not": Colour.WORST, "sent": Colour.PLAIN, "kept": Colour.GOOD},

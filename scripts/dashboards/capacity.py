@@ -105,7 +105,7 @@ ROOM = Row(
             [
                 Query(f"ceil({HERE.sum('rillcast_ready', EDGE)} * ({EDGES}) / 0.7)", "for now"),
                 Query(
-                    f"ceil({HERE.sum('rillcast_ready', EDGE)} * ({then(EDGES, DAY_S)}) / 0.7)",
+                    f"clamp_min(ceil({HERE.sum('rillcast_ready', EDGE)} * ({then(EDGES, DAY_S)}) / 0.7), 1)",
                     "for tomorrow",
                 ),
                 Query(HERE.sum("rillcast_ready", EDGE), "there are"),

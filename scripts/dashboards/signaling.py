@@ -176,6 +176,7 @@ TOLD = Row(
                 Query(f"1000 * {HERE.quantile(0.99, 'rillcast_signaling_live_round_seconds')}", "ms for a round"),
             ],
             colours={"open": Colour.PLAIN, "cut": Colour.WORST},
+            width=6,
         ),
         Panel(
             "Ends of sessions that the store has not taken in",
@@ -187,6 +188,7 @@ TOLD = Row(
                 Query(or_none(HERE.rate("rillcast_signaling_player_reports_unwritten_total")), "reports unwritten/s"),
             ],
             colours={"given up|missing": Colour.WORST},
+            width=6,
         ),
         Panel(
             "Certificates",
@@ -207,6 +209,7 @@ TOLD = Row(
                 ),
             ],
             nothing="TLS is off",
+            width=6,
         ),
         Panel(
             "Heartbeats and answers that were not believed",
@@ -217,7 +220,8 @@ TOLD = Row(
                 Query(or_none(HERE.rate("rillcast_node_answers_refused_total")), "answers refused/s"),
                 Query(HERE.sum("rillcast_lifelines_served"), "lifelines served"),
             ],
-            colours={"refused": Colour.WORST},
+            colours={"refused": Colour.WORST, "served": Colour.PLAIN},
+            width=6,
         ),
     ],
 )

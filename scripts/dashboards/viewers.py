@@ -227,8 +227,7 @@ WATCHING = Row(
         Panel(
             "Why sessions ended",
             "stopped and socket_closed are viewers who left. consent_expired: the client was gone without a word.",
-            [Query(HERE.rate("rillcast_edge_viewers_ended_total", by="how"), "{{how}}")],
-            unit=Unit.PER_SECOND,
+            [Query(HERE.happened("rillcast_edge_viewers_ended_total", by="how"), "{{how}}")],
             form=Form.AREAS,
             colours={"stopped|socket_closed": Colour.GOOD, "plane_error|dtls_failed": Colour.WORST},
         ),
