@@ -323,8 +323,8 @@ CONSOLES_CUT = Counter(
 )
 LIVE_ROUND_SECONDS = Histogram(
     "rillcast_signaling_live_round_seconds",
-    "How long it took to work out once what all consoles are shown. It rises with the number of streams and of "
-    "different pages that are looked at, and not with the number of consoles.",
+    "How much time of the processor it took to work out once what all consoles are shown. It rises with the number of "
+    "streams and of different pages that are looked at, and not with the number of consoles.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 EVENT_LISTENERS = Gauge("rillcast_signaling_event_listeners", "Operators' programs that listen to events here.")

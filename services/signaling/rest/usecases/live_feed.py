@@ -7,6 +7,7 @@ with very many streams consoles are told less often, and joins are not kept wait
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,8 +61,10 @@ class LiveFeed:
         note: Callable[[NodeId], str],
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        busy: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`most`: consoles at one time. `note`: what an operator wrote about a node. `clock`: monotonic seconds."""
+        """`most`: consoles at one time. `note`: what an operator wrote about a node. `clock`: monotonic seconds.
+        `busy`: seconds of the processor that this thread has had."""
         self._world = world
         self._looks = looks
         self._history = history
@@ -73,6 +76,7 @@ class LiveFeed:
         self._note = note
         self._clock = clock
         self._wall_ms = wall_ms
+        self._busy = busy
         self._channels: dict[Ask, Channel] = {}
         self._news: list[Told] = []
         self._moves: Counter[tuple[str, str]] = Counter()
@@ -174,21 +178,34 @@ class LiveFeed:
         """Those that look at all streams are told apart from the others, who need not wait for that."""
         while True:
             await self._somebody.wait()
-            self._turned.clear()
             took_s = await self._timed(self._round_of_streams)
             self._indexed.set()
-            self._streams_every_s = await _rest(took_s, self._turned)
+            until = self._clock() + max(TICK_S, RESTS * took_s)
+            self._streams_every_s = until - self._clock() + took_s
+            while (left_s := until - self._clock()) > 0:
+                self._turned.clear()
+                await self._show_pages(new=True)
+                await _soon(left_s, self._turned)
 
     async def _timed(self, work: Callable[[], Awaitable[None]]) -> float:
-        began = self._clock()
+        """How much time of the processor it took, with what others did in between: the more there is to do, the longer
+        consoles wait."""
+        began = self._busy()
         await work()
-        took_s = self._clock() - began
+        took_s = self._busy() - began
         metrics.LIVE_ROUND_SECONDS.observe(took_s)
         return took_s
 
     async def _round_of_streams(self) -> None:
         await self._world.look_at_streams()
+        await self._show_pages(new=False)
+
+    async def _show_pages(self, *, new: bool) -> None:
+        """Pages of streams, as all streams were when they were looked at last. `new`: those alone that have not been
+        shown, so that whoever turns a page need not wait."""
         for channel in self._looked_at(streams=True):
+            if channel.seq and new:
+                continue
             picture = await walked(stream_page(self._world.index.streams, channel.ask, self._world.row))
             channel.show(picture, Moment(self._wall_ms(), _every_ms(self._streams_every_s)))
             await asyncio.sleep(0)
@@ -259,16 +276,19 @@ class LiveFeed:
 
 
 async def _rest(took_s: float, early: asyncio.Event) -> float:
-    """Until the next round, which may begin early while rounds take little. How far they are apart, in seconds."""
-    await asyncio.sleep(SOON_S)
-    rest_s = max(TICK_S, RESTS * took_s) - SOON_S
-    if rest_s > TICK_S:
-        await asyncio.sleep(rest_s)
-    else:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(rest_s):
-                await early.wait()
-    return took_s + rest_s + SOON_S
+    """Until the next round: nine times as long as the last one took, or as long as it took if something is to be told
+    at once. Returns how far rounds are apart without that, in seconds."""
+    first_s = max(SOON_S, took_s)
+    rest_s = max(TICK_S, RESTS * took_s)
+    await asyncio.sleep(first_s)
+    await _soon(rest_s - first_s, early)
+    return took_s + rest_s
+
+
+async def _soon(timeout_s: float, early: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await early.wait()
 
 
 def _every_ms(seconds: float) -> int:
