@@ -40,6 +40,7 @@ async def pairs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clust
 async def test_an_edge_that_is_killed_is_seen_and_so_are_its_viewers_who_move(
     pairs: Cluster, strangers: Strangers, stream: str
 ) -> None:
+    operator = await account(pairs, role="READ_ONLY")
     async with (
         strangers.open(camera=True) as publisher,
         strangers.open() as viewer,
@@ -52,7 +53,7 @@ async def test_an_edge_that_is_killed_is_seen_and_so_are_its_viewers_who_move(
         seen = await viewer.until_watching()
         assert seen.first is not None
         edge = edge_with_media_port(pairs, seen.first.port)
-        await console.enter(await account(pairs, role="READ_ONLY"))
+        await console.enter(operator)
         await console.go("/topology", "Topology")
         row = page.locator("#view tbody tr", has_text=edge).first
         await expect(row.locator("td").nth(5)).to_have_text("1", timeout=TIMEOUT_MS)
@@ -74,12 +75,13 @@ async def test_an_edge_that_is_killed_is_seen_and_so_are_its_viewers_who_move(
 
 async def test_names_that_others_chose_are_shown_as_text(pairs: Cluster, strangers: Strangers) -> None:
     stream = "a" * 255
+    operator = await account(pairs)
     name = "<img src=x onerror=alert(1)> \u202e\u05e9\u05dc\u05d5\u05dd"
     async with strangers.open(camera=True) as publisher, console_of(pairs, strangers) as console:
         page = console.page
         await publisher.call("sdkPublish", url=pairs.websocket(), stream=stream, name=name)
         await pairs.live(stream)
-        await console.enter(await account(pairs))
+        await console.enter(operator)
         await console.go(f"/streams?q={stream}", "Streams")
         cell = page.locator("#view tbody tr td").first
         await expect(cell.locator("bdi").first).to_have_attribute("title", stream, timeout=TIMEOUT_MS)
@@ -92,16 +94,18 @@ async def test_names_that_others_chose_are_shown_as_text(pairs: Cluster, strange
 
 @pytest.mark.parametrize("where", [at("streams", "LiveApp", "nobody"), at("nodes", "nobody"), at("viewers", "nobody")])
 async def test_what_is_not_there_is_said_to_be_not_there(pairs: Cluster, strangers: Strangers, where: str) -> None:
+    operator = await account(pairs)
     async with console_of(pairs, strangers) as console:
-        await console.enter(await account(pairs))
+        await console.enter(operator)
         await console.go(where)
         await expect(console.page.locator("#view .empty")).to_be_visible(timeout=TIMEOUT_MS)
 
 
 async def test_a_node_is_emptied_and_taken_back(pairs: Cluster, strangers: Strangers) -> None:
+    operator = await account(pairs)
     async with console_of(pairs, strangers) as console:
         page = console.page
-        await console.enter(await account(pairs))
+        await console.enter(operator)
         await console.go("/nodes/edge-1", "edge-1")
         await page.get_by_role("button", name="Drain", exact=True).click(timeout=TIMEOUT_MS)
         await page.get_by_role("button", name="Empty it").click()

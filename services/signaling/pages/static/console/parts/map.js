@@ -22,7 +22,7 @@ function style() {
     { selector: "node.group", style: { width: 190, height: 74, "font-size": 13 } },
     { selector: "node:selected", style: { "border-color": colour("--accent") } },
     { selector: "edge", style: { width: "data(width)", "line-color": colour("--edge"), "target-arrow-color": colour("--edge"), "target-arrow-shape": "triangle", "arrow-scale": .9, "curve-style": "bezier", opacity: .75, label: "data(label)", "font-size": 10, color: quiet, "text-background-color": panel, "text-background-opacity": .85, "text-background-padding": 2 } },
-    { selector: "edge.move", style: { "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), "line-style": "dashed", width: 4, opacity: 1, "curve-style": "unbundled-bezier", "control-point-distances": 50, "control-point-weights": .5, "font-size": 13, "font-weight": 700, color: colour("--accent") } },
+    { selector: "edge.move", style: { "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), "line-style": "dashed", width: 4, opacity: 1, "curve-style": "unbundled-bezier", "control-point-distances": "data(bend)", "control-point-weights": .5, "font-size": 13, "font-weight": 700, color: colour("--accent"), "text-background-opacity": 1 } },
   ];
 }
 
@@ -154,10 +154,16 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
     const id = `move:${left}>${to}`;
     const found = cy.getElementById(id);
     const total = viewers + (found.empty() ? 0 : found.data("viewers"));
-    if (found.empty()) cy.add({ group: "edges", data: { id, source: left, target: to, viewers: total, label: count(total, "viewer"), width: 4 }, classes: "move" });
+    if (found.empty()) cy.add({ group: "edges", data: { id, source: left, target: to, viewers: total, label: count(total, "viewer"), width: 4, bend: bendOf(left, to) }, classes: "move" });
     else found.data({ viewers: total, label: count(total, "viewer") });
     const timer = setTimeout(() => { timers.delete(timer); cy?.getElementById(id).remove(); }, MOVE_MS);
     timers.add(timer);
+  }
+
+  // Beside the column, so that the arrow passes behind no other node.
+  function bendOf(left, to) {
+    const from = cy.getElementById(left).position(), end = cy.getElementById(to).position();
+    return Math.abs(from.x - end.x) > WIDE ? 50 : from.y < end.y ? -130 : 130;
   }
 
   const resized = new ResizeObserver(() => { if (cy) { cy.resize(); touched = false; fit.width = -1; fit(fitted); } });
