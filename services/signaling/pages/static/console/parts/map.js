@@ -6,7 +6,7 @@ import { count } from "./format.js";
 
 const COLUMNS = { signaling: 0, license: 0, origin: 1, transcoder: 2, edge: 3 };
 const WIDE = 168, HIGH = 74, GAP = 70, PER_COLUMN = 8;
-const MOVE_MS = 5_000;
+const MOVE_MS = 5_000, NARROW = 560;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const tone = (health) => ({ bad: "--bad", strained: "--warn", good: "--good" }[health ?? "good"] ?? "--quiet");
 const short = (text, most = 18) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
@@ -70,10 +70,26 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
       top.set(zone, y);
       y += high * HIGH + GAP;
     }
+    if (place.clientWidth < NARROW) return stacked(zones);
     return (slot) => ({
       x: (slot.column + Math.floor(slot.at / PER_COLUMN) * .98) * WIDE * 1.25,
       y: top.get(slot.zone) + ((slot.at % PER_COLUMN) + (slot.column === COLUMNS.transcoder ? below(slot.zone) : 0)) * HIGH,
     });
+  }
+
+  // On a phone, what does the same stands in rows of two, and the rows below each other.
+  function stacked(zones) {
+    const starts = new Map();
+    let row = 0;
+    for (const zone of zones) {
+      for (const column of [0, 1, 2, 3]) {
+        const inside = [...slots.values()].filter((one) => one.zone === zone && one.column === column);
+        starts.set(`${zone}/${column}`, row);
+        if (inside.length) row += Math.ceil(Math.max(...inside.map((one) => one.at + 1)) / 2) + .35;
+      }
+      row += 1;
+    }
+    return (slot) => ({ x: (slot.at % 2) * WIDE, y: (starts.get(`${slot.zone}/${slot.column}`) + Math.floor(slot.at / 2)) * HIGH });
   }
 
   function put(id, data, classes, position, parent) {
