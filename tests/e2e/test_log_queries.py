@@ -32,8 +32,8 @@ def logql() -> list[str]:
 
 
 def lines(running: Cluster) -> str:
-    """Of all nodes."""
-    logs = sorted((running.folder / "run" / "logs").glob("*.log"))
+    """Of all nodes; NATS writes lines of its own."""
+    logs = sorted(log for log in (running.folder / "run" / "logs").glob("*.log") if not log.name.startswith("nats"))
     return "".join(log.read_text(errors="replace") for log in logs)
 
 
