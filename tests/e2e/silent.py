@@ -24,7 +24,7 @@ SILENT: Mapping[str, tuple[str, ...]] = {
         r"signaling: Webhooks that let clients in \[.*\]",
         r"signaling: Webhooks that are told events \[.*/s\]",
         r"bus: Denied \[.*\]",
-        r"bus: Traces \[dropped .*\]",
+        r"bus: Traces \[(joins )?dropped.*\]",
         r"viewers: What players report \[.*\]",
     ),
     NOT_MADE: (
