@@ -14,9 +14,10 @@ from tests.e2e.console import account, console_of
 async def test_what_happens_appears_and_waits_while_it_is_paused(
     rillcast: Cluster, strangers: Strangers, stream: str
 ) -> None:
+    name = await account(rillcast)
     async with console_of(rillcast, strangers) as console, strangers.open(camera=True) as publisher:
         page = console.page
-        await console.enter(await account(rillcast))
+        await console.enter(name)
         await console.go("/events", "Events")
         await expect(page.locator("#actions .pulse")).to_have_text("as it happens")
         await page.get_by_label("Stream", exact=True).fill(stream)
@@ -42,11 +43,12 @@ async def test_what_happens_appears_and_waits_while_it_is_paused(
 
 
 async def test_why_a_viewer_saw_black_has_an_answer(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
+    name = await account(rillcast)
     async with console_of(rillcast, strangers) as console, strangers.open() as viewer:
         page = console.page
         await viewer.call("sdkPlay", url=rillcast.websocket(), stream=f"{stream}-nobody")
         await viewer.until_heard("no_stream_exist")
-        await console.enter(await account(rillcast))
+        await console.enter(name)
         async with strangers.open(camera=True) as publisher:
             await publisher.call("sdkPublish", url=rillcast.websocket(), stream=stream)
             await rillcast.live(stream)
@@ -61,11 +63,12 @@ async def test_why_a_viewer_saw_black_has_an_answer(rillcast: Cluster, strangers
 
 
 async def test_a_search_finds_streams_nodes_and_apps(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
+    name = await account(rillcast)
     async with console_of(rillcast, strangers) as console, strangers.open(camera=True) as publisher:
         page = console.page
         await publisher.call("sdkPublish", url=rillcast.websocket(), stream=stream)
         await rillcast.live(stream)
-        await console.enter(await account(rillcast))
+        await console.enter(name)
         await page.keyboard.press("/")
         await page.keyboard.type(stream[:-1])
         await page.keyboard.press("Enter")
