@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -207,6 +208,8 @@ async def measure(nodes: int, streams: int, consoles: int, seconds: float) -> No
     )
     running = asyncio.create_task(feed.run())
     process = psutil.Process()
+    gc.collect()
+    gc.freeze()  # a process that has grown to this over hours has done so as well
     print(f"{nodes} nodes, {streams} streams\n")
     print("| view | first picture | its size | deltas apart | size of a delta | others wait at most (processor) |")
     print("|---|---|---|---|---|---|")
