@@ -79,7 +79,7 @@ def drawn(trace: TraceStatus) -> RenderableType:
 
 
 def _title(trace: TraceStatus) -> Text:
-    text = Text(printable(trace.name) or "(its root is under way, or not in memory any more)", style="bold")
+    text = Text().append(printable(trace.name) or "(its root is under way, or not in memory any more)", style="bold")
     if trace.stream:
         text.append(f"  {printable(trace.app)}/{printable(trace.stream)}", style="bold cyan")
     text.append(f"  {_ms(trace.took_us)}")
@@ -103,7 +103,7 @@ def _tree(trace: TraceStatus) -> Table:
     for row in rows_of(trace.spans):
         span = row.span
         style = _STYLES.get(span.service.value, "")
-        name = Text(row.lines, style="dim").append(printable(span.name), style="red" if span.error else "")
+        name = Text().append(row.lines, style="dim").append(printable(span.name), style="red" if span.error else "")
         if span.error:
             name.append(f"  {printable(span.error)}", style="bold red")
         name.append("".join(f"  {part}" for part in _said(span)), style="dim")
@@ -131,7 +131,7 @@ def _bar(span: TracedSpan, trace: TraceStatus, style: str) -> Text:
 
 
 def _where(trace: TraceStatus) -> Text:
-    text = Text("\nwhere the time went\n", style="dim")
+    text = Text().append("\nwhere the time went\n", style="dim")
     parts, whole = spent(trace), max(1, trace.took_us)
     for name, node, took_us in parts[:SHOWN_PARTS]:
         share = f"{100 * took_us / whole:.0f} %"
