@@ -83,6 +83,12 @@ def thread_s(pid: int) -> tuple[float, float]:
     return first, sum(used.values())
 
 
+def thread_times(pid: int) -> list[tuple[str, bool, float]]:
+    """Of each thread of a process: its name, whether it is the first one, and its CPU seconds, as in `thread_s`."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    return [(t.joinpath("comm").read_text(encoding="utf-8"), int(t.name) == pid, _scheduled_s(t)) for t in tasks]
+
+
 def _scheduled_s(task: Path) -> float:
     return int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
 

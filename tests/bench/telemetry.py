@@ -6,10 +6,10 @@
     python -m tests.bench.telemetry --calibrate         # both clusters without: how much of it is noise
 
 Two clusters of the same code run on one CPU, and have the same clients in the same seconds. In one of them no metric
-counts, no span is made and nothing is logged. In the other one everything is as it is shipped, and besides every trace
-goes to a collector and every node is scraped each five seconds, in OpenMetrics. Joins are measured as by
-`tests.bench.join_cost`. Packets: viewers by WHEP watch one stream, and the edge's CPU time is divided by the packets
-that they got. Asserts nothing.
+counts, no span is made and nothing is logged. The other one is as it is shipped, and its nodes are scraped each five
+seconds, in OpenMetrics, while packets are measured. Joins are measured as by `tests.bench.join_cost`. Packets: viewers
+by WHEP watch one stream, and the edge's CPU time is divided by the packets that they got. What the media threads use is
+told apart: telemetry has no part in it but totals that each of them keeps. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rich.console import Console
 
 from rillcast.load.run import Phase, Plan, Report, Run
 from tests.bench.join_cost import KINDS, Crowd, compare, table
-from tests.bench.machine import ROOT, Others, halves, keep_on, thread_s
+from tests.bench.machine import ROOT, Others, halves, keep_on, thread_times
 from tests.bench.watching import APP, publishing, roles_of
 from tests.e2e.cluster import Cluster, Code, cluster
 
@@ -44,17 +44,20 @@ class Reading(msgspec.Struct, frozen=True):
 
     loop_s: float
     media_s: float
+    others_s: float
+    """Of other threads: those that answer a scrape, and the one that sends traces."""
     packets: int
 
     def since(self, before: Reading) -> dict[str, float]:
         """CPU microseconds for each packet that reached a viewer."""
         packets = max(1, self.packets - before.packets)
-        loop, media = self.loop_s - before.loop_s, self.media_s - before.media_s
-        return {
-            "event loop": loop * 1e6 / packets,
-            "media": media * 1e6 / packets,
-            "all": (loop + media) * 1e6 / packets,
+        parts = {
+            "event loop": self.loop_s - before.loop_s,
+            "media threads": self.media_s - before.media_s,
+            "other threads": self.others_s - before.others_s,
         }
+        parts |= {"all": sum(parts.values()), "all but media threads": parts["event loop"] + parts["other threads"]}
+        return {part: used * 1e6 / packets for part, used in parts.items()}
 
 
 class Watched:
@@ -74,8 +77,15 @@ class Watched:
 
     def read(self) -> Reading:
         """Now."""
-        times = [thread_s(pid) for pid in self._pids]
-        return Reading(sum(loop for loop, _ in times), sum(media for _, media in times), self._report.packets)
+        loop = media = others = 0.0
+        for name, is_first, used_s in (thread for pid in self._pids for thread in thread_times(pid)):
+            if is_first:
+                loop += used_s
+            elif name.startswith("media-"):
+                media += used_s
+            else:
+                others += used_s
+        return Reading(loop, media, others, self._report.packets)
 
     def _progress(self, phase: str, begun: int, report: Report) -> None:
         self._report = report
@@ -166,7 +176,7 @@ async def collector() -> AsyncIterator[str]:
 
 
 def sides(endpoint: str) -> tuple[Code, Code]:
-    """The same code without telemetry and with all of it. `endpoint`: of a collector."""
+    """The same code without telemetry and with it. `endpoint`: of a collector; empty without one."""
     up = str(ROOT / "tests/bench/changed_up.py")
     off = replace(
         Code(), up=(up, "--muted", "--set", "RILLCAST_TRACE_SPANS=0", "--set", "RILLCAST_LOG_LEVEL=error", "--")
@@ -177,7 +187,7 @@ def sides(endpoint: str) -> tuple[Code, Code]:
 async def measure(options: argparse.Namespace, console: Console) -> None:
     """What was asked for, one after the other."""
     async with collector() as endpoint:
-        off, on = sides(endpoint)
+        off, on = sides(endpoint if options.export else "")
         codes = (off, replace(off) if options.calibrate else on)
         if "joins" in options.only:
             crowds = [Crowd(kind=kind, count=80, rate=100.0, leave_rate=100.0) for kind in options.kinds]
@@ -190,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=("joins", "packets"), default=("joins", "packets"))
     parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=("whep", "websocket"))
+    parser.add_argument("--export", action="store_true", help="send every trace to a collector as well")
     parser.add_argument("--calibrate", action="store_true", help="all off on both sides: what the machine adds itself")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--viewers", type=int, default=100, help="of each cluster")
