@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge
 
 from rillcast.media.protocol import WorkerStats
+from rillcast.runtime.telemetry.tallied import TalliedHistogram
 
 REFUSED = Counter(
     "rillcast_plane_refused",
@@ -18,6 +19,25 @@ BYTES = Counter(
     "rillcast_plane_bytes",
     "Payload bytes of datagrams through the media plane, by direction: in, out",
     ["direction"],
+)
+PASSAGE = TalliedHistogram(
+    "rillcast_plane_passage_seconds",
+    "How long a packet took through the node: from the batch in which it was received until all who get it at once "
+    "have been sent it. Counted once for each media thread that sends it on, however many get it",
+    buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
+)
+NACKS_SENT = Counter("rillcast_plane_nacks_sent", "Packets that publishers and parents were asked for again")
+KEYFRAME_REQUESTS = Counter(
+    "rillcast_plane_keyframe_requests",
+    "Requests for a keyframe (PLI, FIR), by direction: in (of viewers and children), out (to publishers and parents)",
+    ["direction"],
+)
+RELAY_HOP = TalliedHistogram(
+    "rillcast_relay_hop_seconds",
+    "Half of the round trip to a child, which is what one relay adds to the delay besides the passage through nodes, "
+    "by level of the child: 1 (the owner of the track feeds it), 2, 3",
+    ["level"],
+    buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
 )
 BUSY = Gauge("rillcast_plane_busy_ratio", "Share of the last second a media thread spent working", ["worker"])
 LOOP_LAG = Gauge("rillcast_plane_loop_lag_seconds", "Largest delay of a due timer in the last second", ["worker"])
@@ -85,6 +105,11 @@ class PlaneMetrics:
         PACKETS.labels("out").inc(self._since(stats.worker, "packets_out", stats.packets_out))
         BYTES.labels("in").inc(self._since(stats.worker, "bytes_in", stats.bytes_in))
         BYTES.labels("out").inc(self._since(stats.worker, "bytes_out", stats.bytes_out))
+        NACKS_SENT.inc(self._since(stats.worker, "nacks_sent", stats.nacks_sent))
+        KEYFRAME_REQUESTS.labels("in").inc(self._since(stats.worker, "keyframes_in", stats.keyframe_requests_in))
+        KEYFRAME_REQUESTS.labels("out").inc(self._since(stats.worker, "keyframes_out", stats.keyframe_requests_out))
+        passages = [self._since(stats.worker, f"passage_{i}", n) for i, n in enumerate(stats.passages)]
+        PASSAGE.add(passages, self._since(stats.worker, "passage_us", stats.passage_us) / 1e6)
         for reason, total in stats.counters.items():
             REFUSED.labels(reason).inc(self._since(stats.worker, f"refused_{reason}", total))
 

@@ -150,6 +150,11 @@ class ParentRelays:
         relay = self._by_plane.get(plane_relay)
         return None if relay is None else relay.child
 
+    def level_of(self, plane_relay: PlaneRelay) -> int | None:
+        """The level of the child that a relay feeds; None for one that is closed."""
+        relay = self._by_plane.get(plane_relay)
+        return None if relay is None else relay.level
+
     def forget(self, plane_relay: PlaneRelay) -> ParentRelay | None:
         """Forget a relay that is closed. Returns the relay that it was."""
         relay = self._by_plane.pop(plane_relay, None)

@@ -23,7 +23,8 @@ from rillcast.contracts.messages import Ack, NodeReport, RelayAnswer, RelayClose
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import Plane
-from rillcast.media.protocol import Error, Event, PlaneRelay, RelayChildLost, RemoveRelay, SourceId
+from rillcast.media.protocol import Error, Event, PlaneRelay, RelayChildLost, RelayMeasured, RemoveRelay, SourceId
+from rillcast.node import metrics
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.relay_keys import RelayKeys
 from rillcast.relay.books import ParentRelay, ParentRelays, nothing
@@ -137,6 +138,9 @@ class RelayParent:
             case RelayChildLost(relay=relay):
                 if self._forget(relay):
                     self._on_child_lost()
+            case RelayMeasured(relay=relay, rtt_us=rtt_us):
+                if (level := self._relays.level_of(relay)) is not None:
+                    metrics.RELAY_HOP.labels(str(level)).observe(rtt_us / 2e6)
             case Error(command="add_relay", id=relay):
                 self._forget(PlaneRelay(relay))
             case _:

@@ -117,8 +117,9 @@ VIEWER_RTT = TalliedHistogram(
 )
 FREEZES = Counter(
     "rillcast_edge_freezes_estimated",
-    "Times the picture of a viewer most likely stood still, by cause: late (its newest packet became more than half a "
-    "second old), silent (no packet of its video came in here)",
+    "Times the picture of a viewer most likely stood still, by cause: undecodable (it asked for a keyframe while it "
+    "was shown something), late (its newest packet became more than half a second old), silent (no packet of its video "
+    "came in here)",
     ["cause"],
 )
 NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")

@@ -122,6 +122,14 @@ class RelayHeard(msgspec.Struct, frozen=True, kw_only=True, tag="relay_heard"):
     """The time since anything authentic came from the child. One that lives says something each quarter of a second."""
 
 
+class RelayMeasured(msgspec.Struct, frozen=True, kw_only=True, tag="relay_measured"):
+    """Parent side: the child has answered a report, about once a second."""
+
+    relay: PlaneRelay
+    rtt_us: int
+    """The round trip to the child."""
+
+
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
     """Child side: nothing at all from the parent for 0.4 s (parents with nothing to send say so every 0.1 s). Comes
     once per silence."""
@@ -174,6 +182,7 @@ Event = (
     | RelayChildLost
     | RelayChildSilent
     | RelayHeard
+    | RelayMeasured
     | RelayParentLost
     | KeyframeWanted
     | ClockSeen

@@ -63,6 +63,8 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     """The number of those that were sent again from the ring."""
     dropped: int
     """Packets not sent because the socket or the viewer's budget was full."""
+    keyframe_requests: int = 0
+    """How many keyframes the peer has asked for since the session began."""
     video_bps: int
     audio_bps: int
 
@@ -112,6 +114,17 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     """How many TCP connections of clients the worker has now."""
     sources: int = 0
     """How many sources the worker has now, with images of those that live on other workers."""
+    nacks_sent: int = 0
+    """How many packets publishers and parents were asked for again since the worker's start."""
+    keyframe_requests_in: int = 0
+    """How many keyframes viewers and children have asked for since then."""
+    keyframe_requests_out: int = 0
+    """How many keyframes publishers and parents were asked for since then."""
+    passages: tuple[int, ...] = ()
+    """How many packets took how long through the worker since then, by the buckets of
+    ``rillcast_plane_passage_seconds``; the last one has no upper bound."""
+    passage_us: int = 0
+    """The sum of that time in microseconds."""
     counters: dict[str, int]
     """How often something was refused or dropped, by reason.
 

@@ -16,6 +16,8 @@ SLOW_FRAMES_MS = 400
 class Freeze(StrEnum):
     """What speaks for it."""
 
+    UNDECODABLE = "undecodable"
+    """It asked for a keyframe while it was shown something: what came since then was of no use to it."""
     LATE = "late"
     """What it has became old."""
     SILENT = "silent"
@@ -23,9 +25,12 @@ class Freeze(StrEnum):
 
 
 def freeze(before: SessionStats | None, after: SessionStats) -> Freeze | None:
-    """What a second's figures of a viewer show that the ones before did not. `before`: None in its first second."""
+    """What a second's figures of a viewer show that the ones before did not. `before`: None in its first second, in
+    which a keyframe is asked for anyhow."""
     if before is None or not before.packets_sent:
         return None
+    if after.keyframe_requests > before.keyframe_requests:
+        return Freeze.UNDECODABLE
     return Freeze.LATE if after.lag_ms > LATE_MS >= before.lag_ms else None
 
 

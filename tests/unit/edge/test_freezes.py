@@ -26,6 +26,7 @@ BEFORE = SessionStats(
     dropped=0,
     video_bps=0,
     audio_bps=0,
+    keyframe_requests=1,
     lag_ms=100.0,
 )
 
@@ -34,6 +35,7 @@ BEFORE = SessionStats(
     ("change", "cause"),
     [
         ({}, None),
+        ({"keyframe_requests": 2}, Freeze.UNDECODABLE),
         ({"lag_ms": 700.0}, Freeze.LATE),
         ({"lag_ms": 500.0}, None),
     ],
@@ -47,8 +49,8 @@ def test_a_lasting_lag_is_one_freeze() -> None:
     assert freeze(late, msgspec.structs.replace(late, lag_ms=900.0)) is None
 
 
-def test_before_there_was_a_picture_there_is_no_freeze() -> None:
-    after = msgspec.structs.replace(BEFORE, lag_ms=900.0)
+def test_a_keyframe_at_the_beginning_is_none() -> None:
+    after = msgspec.structs.replace(BEFORE, keyframe_requests=5, lag_ms=900.0)
     assert freeze(None, after) is None
     assert freeze(msgspec.structs.replace(BEFORE, packets_sent=0), after) is None
 

@@ -146,12 +146,12 @@ impl Thread {
                 }
             }
             let now = self.now();
-            self.worker.flush(now, &mut self.out);
+            flush(&mut self.worker, &mut self.out, self.started, now);
             if now >= due {
                 self.worker.loop_lag_us =
                     self.worker.loop_lag_us.max(if self.worker.is_idle() { 0 } else { now - due });
                 self.worker.tick(now, &mut self.out);
-                self.worker.flush(now, &mut self.out);
+                flush(&mut self.worker, &mut self.out, self.started, now);
                 due = now + TICK_US;
             }
             self.settle_tcp(now);
@@ -178,11 +178,20 @@ impl Thread {
         for _ in 0..MAX_ROUNDS {
             let now = started.elapsed().as_micros() as u64;
             let more = receiver.receive(socket, *sock, |path, data| worker.datagram(now, path, data, out));
-            worker.flush(now, out);
+            flush(worker, out, *started, now);
             if !more {
                 break;
             }
         }
+    }
+}
+
+/// Sends what has gathered, and takes the time when something has.
+#[inline]
+fn flush(worker: &mut Worker, out: &mut Egress, started: Instant, now: u64) {
+    worker.flush(now, out);
+    if worker.passages.is_under_way() {
+        worker.passages.settle(started.elapsed().as_micros() as u64);
     }
 }
 

@@ -108,6 +108,11 @@ pub enum Event {
         relay: u64,
         silent_ms: u64,
     },
+    /// Parent side: the round trip to the child. About once a second, when the child has answered a report.
+    RelayMeasured {
+        relay: u64,
+        rtt_us: u64,
+    },
     /// Child side: nothing at all from the parent for 0.4 s. Once per silence.
     RelayParentLost {
         source: u64,
@@ -211,6 +216,8 @@ pub struct SessionStats {
     pub repaired: u64,
     /// Packets not sent because the socket was full.
     pub dropped: u64,
+    /// Keyframes that the peer has asked for (PLI, FIR) since the session began.
+    pub keyframe_requests: u64,
     /// Sent since the last figures.
     pub video_bps: u64,
     pub audio_bps: u64,
@@ -237,6 +244,16 @@ pub struct WorkerStats {
     pub tcp_connections: usize,
     /// With images of sources that live on other workers.
     pub sources: usize,
+    /// Packets that publishers and parents were asked for again since the worker began; likewise up to `passage_us`.
+    pub nacks_sent: u64,
+    /// Keyframes that viewers and children have asked for.
+    pub keyframe_requests_in: u64,
+    /// Keyframes that publishers and parents were asked for.
+    pub keyframe_requests_out: u64,
+    /// Packets by how long they took through the worker: each of the classes that `passage::BOUNDS_US` parts.
+    pub passages: Vec<u64>,
+    /// The sum of what they took.
+    pub passage_us: u64,
     /// Everything refused or dropped since the worker began, by reason.
     pub counters: BTreeMap<&'static str, u64>,
 }

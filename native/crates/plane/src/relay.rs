@@ -35,6 +35,8 @@ pub struct RelayOut {
     pub reported_us: u64,
     /// Whether the last report told the source's clock.
     pub clock_told: bool,
+    /// What the last report that the child has not answered is known by, and when it was sent.
+    pub said: Option<(u32, u64)>,
     /// Since when there was nothing to send, and how many packets had been sent then.
     quiet: (u64, u32),
     pub progress: Progress,
@@ -88,6 +90,7 @@ impl RelayOut {
             silent_told: false,
             reported_us: 0,
             clock_told: false,
+            said: None,
             quiet: (now_us, 0),
             progress: Progress::Waiting,
             queued: false,
@@ -102,6 +105,13 @@ impl RelayOut {
     /// Whether the child may ask for all that is in this packet; it is charged before anything is looked up.
     pub fn may_ask(&mut self, packet: &rtcp::Packet<'_>) -> bool {
         budget::take(&mut self.requests, 1 + budget::items(packet))
+    }
+
+    /// The round trip, once the child answers the last report.
+    pub fn round_trip(&mut self, now_us: u64, answer: &rtcp::Report) -> Option<u64> {
+        let (_, at) = self.said.take_if(|(said, _)| *said == answer.last_sr)?;
+        let held = u64::from(answer.delay_last_sr) * 1_000_000 / 65_536;
+        Some(now_us.saturating_sub(at).saturating_sub(held))
     }
 
     /// Whether the child is to be told now that its parent lives. Call at every tick.
@@ -177,6 +187,8 @@ pub struct RelayIn {
     pub heard_us: u64,
     pub sent_us: u64,
     pub lost_told: bool,
+    /// What the parent's last report is known by, and when it came, until that is answered.
+    pub report: Option<(u32, u64)>,
 }
 
 impl RelayIn {
@@ -184,6 +196,16 @@ impl RelayIn {
     pub fn keep_alive(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         rtcp::write_rr(&mut out, self.ssrc, &[]);
+        out
+    }
+
+    /// A keep-alive that also answers the last report of the parent, which learns the round trip by that. Once per report.
+    pub fn answer(&mut self, now_us: u64) -> Vec<u8> {
+        let Some((last_sr, at)) = self.report.take() else { return self.keep_alive() };
+        let delay_last_sr = (now_us.saturating_sub(at) * 65_536 / 1_000_000) as u32;
+        let report = rtcp::Report { ssrc: self.ssrc, last_sr, delay_last_sr, ..rtcp::Report::default() };
+        let mut out = Vec::with_capacity(128);
+        rtcp::write_rr(&mut out, self.ssrc, &[report]);
         out
     }
 }

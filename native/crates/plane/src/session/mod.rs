@@ -71,6 +71,7 @@ pub struct Totals {
     pub nacks: u64,
     pub repaired: u64,
     pub dropped: u64,
+    pub keyframe_requests: u64,
     /// Values at the last report: (video bytes, audio bytes).
     pub before: (u64, u64),
 }

@@ -269,6 +269,7 @@ impl Worker {
             heard_us: now_us,
             sent_us: 0,
             lost_told: false,
+            report: None,
         };
         self.relays.add_incoming(relay);
         self.keep_alive(now_us, id, out);

@@ -64,6 +64,9 @@ impl Worker {
             self.fan_out(now_us, id, first, audio_waits, &mut begin, out);
         }
         if let Some(source) = self.sources.get_mut(id) {
+            if !(source.viewers.is_empty() && source.relays.is_empty()) {
+                self.passages.sent(&source.pending);
+            }
             source.pending.clear();
             source.forwarded = 0;
         }

@@ -302,6 +302,8 @@ impl Worker {
     }
 
     fn keyframe_for(&mut self, slot: usize, media: u32) {
+        self.asked.keyframes_in += 1;
+        self.sessions[slot].totals.keyframe_requests += 1;
         let source =
             self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.target.or(t.source));
         if let Some(s) = source.and_then(|id| self.sources.get_mut(id)) {

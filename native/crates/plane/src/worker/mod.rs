@@ -12,6 +12,7 @@ mod fast_start;
 mod forwarder;
 mod handover;
 mod inbound;
+pub mod passage;
 mod path_measuring;
 mod relayed;
 mod relays;
@@ -37,6 +38,7 @@ use crate::mailbox::Mailbox;
 use crate::registry::Registry;
 use crate::tcp::Connections;
 use bandwidth_probe::Probe;
+use passage::Passages;
 use path_measuring::Measuring;
 use relays::Relays;
 use sessions::Sessions;
@@ -80,6 +82,17 @@ impl Counters {
     }
 }
 
+/// Feedback that is no refusal, since the worker began.
+#[derive(Default)]
+struct Asked {
+    /// Packets that publishers and parents were asked for again.
+    nacks_sent: u64,
+    /// Keyframes that viewers and children have asked for.
+    keyframes_in: u64,
+    /// Keyframes that publishers and parents were asked for.
+    keyframes_out: u64,
+}
+
 /// Driven by one thread, or by a test: `mail` and `datagram` for what arrives, then `flush`; `tick` every `TICK_US`.
 pub struct Worker {
     pub index: usize,
@@ -97,6 +110,8 @@ pub struct Worker {
     /// The paths that are being measured, by session slot.
     measuring: HashMap<usize, Measuring>,
     pub counters: Counters,
+    asked: Asked,
+    pub passages: Passages,
     /// DTLS associations given up since the last second began.
     shed: usize,
     packets_in: u64,
@@ -126,6 +141,8 @@ impl Worker {
             probes: HashMap::new(),
             measuring: HashMap::new(),
             counters: Counters::default(),
+            asked: Asked::default(),
+            passages: Passages::default(),
             shed: 0,
             packets_in: 0,
             bytes_in: 0,

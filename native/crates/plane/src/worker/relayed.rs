@@ -6,6 +6,7 @@ use super::inbound::MAX_PAYLOAD;
 use super::relays::RelayEnd;
 use super::Worker;
 use crate::egress::{Egress, Path, NOBODY};
+use crate::events::Event;
 use crate::relay;
 use crate::session::send::Progress;
 use crate::source::Incoming;
@@ -33,6 +34,7 @@ impl Worker {
             relay.lost_told = false;
             for p in rtcp::packets(&data[..len]) {
                 if let Ok(rtcp::Packet::Sr { ntp, rtp_ts, .. }) = p {
+                    relay.report = Some(((ntp >> 16) as u32, now_us));
                     self.source_clock(now_us, id, ntp, rtp_ts);
                     return;
                 }
@@ -77,7 +79,13 @@ impl Worker {
                         self.repair_relay(id, path, seq, out);
                     }
                 }
+                Ok(rtcp::Packet::Rr { reports, .. }) => {
+                    for answer in reports {
+                        self.relay_answered(now_us, id, &answer);
+                    }
+                }
                 Ok(rtcp::Packet::Pli { .. }) => {
+                    self.asked.keyframes_in += 1;
                     let source = self.relays.outgoing(id).map(|r| r.source);
                     if let Some(s) = source.and_then(|s| self.sources.get_mut(s)) {
                         s.keyframe_wanted = true;
@@ -86,6 +94,13 @@ impl Worker {
                 Ok(_) => {}
                 Err(_) => return self.counters.add("rtcp_malformed"),
             }
+        }
+    }
+
+    fn relay_answered(&mut self, now_us: u64, id: u64, answer: &rtcp::Report) {
+        let rtt = self.relays.outgoing_mut(id).and_then(|r| r.round_trip(now_us, answer));
+        if let Some(rtt_us) = rtt {
+            self.shared.events.push(Event::RelayMeasured { relay: id, rtt_us });
         }
     }
 

@@ -116,7 +116,7 @@ mod tests {
     fn incoming(source: u64, ssrc: u32) -> RelayIn {
         let (tx, rx) = (Sender::new(&keys()).unwrap(), Receiver::new(&keys()).unwrap());
         let parent = ([127, 0, 0, 1], 9).into();
-        RelayIn { source, parent, ssrc, tx, rx, heard_us: 0, sent_us: 0, lost_told: false }
+        RelayIn { source, parent, ssrc, tx, rx, heard_us: 0, sent_us: 0, lost_told: false, report: None }
     }
 
     fn outgoing(id: u64, source: u64, ssrc: u32) -> RelayOut {

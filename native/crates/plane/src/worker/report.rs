@@ -22,6 +22,11 @@ impl Worker {
             half_open: self.sessions.half_open(),
             tcp_connections: self.tcp.len(),
             sources: self.sources.len().0,
+            nacks_sent: self.asked.nacks_sent,
+            keyframe_requests_in: self.asked.keyframes_in,
+            keyframe_requests_out: self.asked.keyframes_out,
+            passages: self.passages.counts.to_vec(),
+            passage_us: self.passages.total_us,
             counters: self.counters.0.clone(),
         }));
     }

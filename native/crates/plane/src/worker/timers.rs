@@ -98,12 +98,14 @@ impl Worker {
                 rtcp::write_rr(&mut packet, s.feedback_ssrc, &[]);
                 rtcp::write_nack(&mut packet, s.feedback_ssrc, media, seqs);
                 s.send_rtcp(packet, out, slot as u32);
+                self.asked.nacks_sent += seqs.len() as u64;
             }
             Feed::Relay => {
                 let Some(r) = self.relays.incoming_mut(id) else { return };
                 packet = r.keep_alive();
                 rtcp::write_nack(&mut packet, r.ssrc, r.ssrc, seqs);
                 self.send_to_parent(id, packet, out);
+                self.asked.nacks_sent += seqs.len() as u64;
             }
             Feed::None | Feed::Push | Feed::Mirror { .. } => {}
         }
@@ -125,12 +127,14 @@ impl Worker {
                     rtcp::write_fir(&mut packet, s.feedback_ssrc, media, number);
                 }
                 s.send_rtcp(packet, out, slot as u32);
+                self.asked.keyframes_out += 1;
             }
             Feed::Relay => {
                 let Some(r) = self.relays.incoming_mut(id) else { return false };
                 packet = r.keep_alive();
                 rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
                 self.send_to_parent(id, packet, out);
+                self.asked.keyframes_out += 1;
             }
             Feed::Push => self.shared.events.push(Event::KeyframeWanted { source: id }),
             Feed::Mirror { worker } => {
@@ -196,7 +200,7 @@ impl Worker {
     pub(super) fn keep_alive(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         let Some(r) = self.relays.incoming_mut(id) else { return };
         r.sent_us = now_us;
-        let packet = r.keep_alive();
+        let packet = r.answer(now_us);
         self.send_to_parent(id, packet, out);
     }
 
@@ -220,6 +224,7 @@ impl Worker {
             Some((clock, rate)) => {
                 let (ntp, rtp) = clock.at(now_us, rate);
                 rtcp::write_sr(&mut packet, r.ssrc, ntp, rtp, r.packets, r.octets, &[]);
+                r.said = Some(((ntp >> 16) as u32, now_us));
             }
             None => rtcp::write_rr(&mut packet, r.ssrc, &[]),
         }
@@ -304,6 +309,7 @@ impl Worker {
             nacks: s.totals.nacks,
             repaired: s.totals.repaired,
             dropped: s.totals.dropped,
+            keyframe_requests: s.totals.keyframe_requests,
             video_bps: rate(video),
             audio_bps: rate(audio),
         };
