@@ -12,7 +12,7 @@ mod fast_start;
 mod forwarder;
 mod handover;
 mod inbound;
-pub mod passage;
+mod passage;
 mod path_measuring;
 mod relayed;
 mod relays;

@@ -304,3 +304,14 @@ fn with_a_silence_it_is_told_how_far_apart_the_pictures_are_also_to_who_has_just
         assert!(told.is_some_and(|t| expected.contains(&t)), "{ms} ms apart: {told:?}");
     }
 }
+
+#[test]
+fn a_parent_learns_the_round_trip_to_its_child_once_per_report() {
+    let mut link = Link::new();
+    picture(&mut link.parent, 1, KEYFRAME);
+    link.pass(3_000_000);
+    let told = |event: &Event| if let Event::RelayMeasured { relay: 1, rtt_us } = event { Some(*rtt_us) } else { None };
+    let trips: Vec<u64> = link.parent.events.iter().filter_map(told).collect();
+    assert!((2..=13).contains(&trips.len()), "{trips:?}");
+    assert!(trips.iter().all(|rtt_us| *rtt_us <= 2 * TICK_US), "{trips:?}");
+}
