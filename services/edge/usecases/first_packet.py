@@ -9,6 +9,7 @@ from opentelemetry import context
 from opentelemetry.trace import Span, StatusCode
 
 from rillcast.contracts.words import EndReason
+from rillcast.runtime.telemetry.exemplars import exemplar
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.viewer import Viewer
@@ -44,10 +45,11 @@ class FirstPackets:
     def sent(self, viewer: Viewer, *, late: bool = False) -> None:
         """The first packet has left: the span ends, and the time since the request is counted. `late`: it left up to a
         second ago, so that nothing is counted, and the span says so."""
-        if not late:
-            metrics.FIRST_PACKET.observe(self._clock() - viewer.since)
         self._contexts.pop(viewer, None)
-        if span := self._spans.pop(viewer, None):
+        span = self._spans.pop(viewer, None)
+        if not late:
+            metrics.FIRST_PACKET.observe(self._clock() - viewer.since, exemplar(span))
+        if span is not None:
             if late:
                 span.set_attribute("rillcast.noticed_late", value=True)
             span.end()

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from rillcast.media import protocol
 from rillcast.testing.spans import recorded_spans
+from services.edge import metrics
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ async def test_relay_connect_and_first_packet_belong_to_the_trace_of_the_play(
         assert span.parent is not None
         assert span.parent.span_id == play.context.span_id
     assert len(world.edge.first_packets) == 0, "nothing of it stays"
+
+
+async def test_the_figure_of_a_first_packet_names_its_trace(world: World, exporter: InMemorySpanExporter) -> None:
+    await world.whep()
+    world.connect(world.added()[0].session)
+
+    (first_packet,) = named(exporter, "edge.first_packet")
+    (family,) = metrics.FIRST_PACKET.collect()
+    told = [sample.exemplar.labels["trace_id"] for sample in family.samples if sample.exemplar is not None]
+    assert first_packet.context is not None
+    assert trace.format_trace_id(first_packet.context.trace_id) in told
 
 
 async def test_a_viewer_lost_before_it_connected_leaves_a_failed_span(

@@ -98,7 +98,8 @@ class SocketSessions:
     def _changed(self, event: SessionChanged) -> None:
         if event.state in (SessionState.CONNECTED, SessionState.MEDIA):
             self._services.joins.connected(event.session)
-        self._carry_out(self._conversation.sessions.changed(event, _now()))
+        with self._services.joins.traces.within(event.session):
+            self._carry_out(self._conversation.sessions.changed(event, _now()))
 
     def _tell_live(self, stream: StreamId) -> None:
         self._carry_out(self._conversation.stream_live(stream))
