@@ -51,6 +51,35 @@ def media_plane(chosen: Chosen, kind: str) -> Row:
                 turns={0.8: Colour.BAD, 0.9: Colour.WORST},
             ),
             Panel(
+                "Time of a packet in a node",
+                "From the batch in which a packet was received until all who get it at once were sent it.",
+                [
+                    Query(chosen.quantile(part, "rillcast_plane_passage_seconds", of_kind), name)
+                    for name, part in (("p50", 0.5), ("p99", 0.99))
+                ],
+                unit=Unit.SECONDS,
+                turns={0.005: Colour.LATE, 0.02: Colour.BAD},
+            ),
+            Panel(
+                "Delay of a relay",
+                "Half of the round trip to the node that is fed, for 95 of 100 measurements, by its level in the tree.",
+                [Query(chosen.quantile(0.95, "rillcast_relay_hop_seconds", of_kind, by="level"), "level {{level}}")],
+                unit=Unit.SECONDS,
+            ),
+            Panel(
+                "Asked for again",
+                "packets: that publishers and parents were asked for again. keyframes in: asked for by viewers and "
+                "children, whose picture may stand still. keyframes out: asked for by this node.",
+                [
+                    Query(chosen.rate("rillcast_plane_nacks_sent_total", of_kind), "packets"),
+                    Query(
+                        chosen.rate("rillcast_plane_keyframe_requests_total", of_kind, by="direction"),
+                        "keyframes {{direction}}",
+                    ),
+                ],
+                unit=Unit.PER_SECOND,
+            ),
+            Panel(
                 "Late timers of media threads",
                 "The largest delay in each second. Ten milliseconds are heard and seen: the machine has too few "
                 "processors, or gives them to others.",
