@@ -124,7 +124,8 @@ async def packets(codes: Sequence[Code], options: argparse.Namespace, console: C
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-        rows = [(part, [one[part] for one in figures[0]], [one[part] for one in figures[1]]) for part in figures[0][0]]
+        used = [part for part in figures[0][0] if all(one[part] > 0 for one in figures[0])]
+        rows = [(part, [one[part] for one in figures[0]], [one[part] for one in figures[1]]) for part in used]
         console.print(table(f"{viewers} viewers, the edge's CPU for each packet, µs (base: off, change: on)", rows))
         load = " ".join(f"{minutes:.1f}" for minutes in os.getloadavg())
         console.print(f"Others used {others.cores():.2f} cores meanwhile. Load: {load}.")
