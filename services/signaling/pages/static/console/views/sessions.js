@@ -12,6 +12,7 @@ const AROUND_MS = 60_000;
 const STATES = [["", "Any state"], ["live", "live"], ["over", "over"], ["refused", "refused"], ["failed", "failed"], ["lost", "lost"]];
 const ROLES = [["", "Everybody"], ["play", "Viewers"], ["publish", "Publishers"]];
 const TYPING_MS = 350;
+const AGAIN_MS = 3_000;
 
 export function whyOf(row) {
   if (row.reason && !(row.state === "over" && ended.has(row.reason) && row.moves)) return reason(row.reason);
@@ -24,7 +25,7 @@ function joined(row) {
   return "–";
 }
 
-export function mount(element, { query, api, to, setQuery }) {
+export function mount(element, { query, api, live, to, setQuery }) {
   const text = (key, label, max = "255") => [label, h("input", { type: "text", name: key, value: query[key] ?? "", maxlength: max, spellcheck: "false", autocomplete: "off" })];
   const inputs = {
     who: text("who", "Subscriber"), app: text("app", "App", "64"), stream: text("stream", "Stream"), node: text("node", "Node"),
@@ -74,5 +75,14 @@ export function mount(element, { query, api, to, setQuery }) {
       h("div", { class: "fields" }, Object.values(inputs).map(([label, control]) => field(label, control)))),
     h("section", { class: "panel" }, list.element));
   void list.reload(true);
-  return { update: () => list.reload(), unmount() { clearTimeout(timer); } };
+
+  // The list is asked for anew when something has happened, and not more often than it can be read.
+  let last = null, fresh = 0;
+  const ends = live.subscribe((state) => {
+    const newest = state?.events?.at(-1)?.id ?? "";
+    if (!state?.head || newest === last) return;
+    if (last !== null) fresh ||= setTimeout(() => { fresh = 0; void list.reload(); }, AGAIN_MS);
+    last = newest;
+  });
+  return { update: () => list.reload(), unmount() { clearTimeout(timer); clearTimeout(fresh); ends(); } };
 }
