@@ -117,7 +117,7 @@ export function mount(element, { query, api, me, to, setQuery, current }) {
   function subscribers(app, id) {
     const root = api.path`/${app}/rest/v2/broadcasts/${id}`;
     const list = pagedTable({
-      caption: "Subscribers", what: "subscriber", key: (row) => row.subscriberId, size: 25,
+      caption: "Subscribers of this stream", what: "subscriber", key: (row) => row.subscriberId, size: 25,
       load: ({ offset, size }) => api.get(`${root}/subscribers/list/${offset}/${size}`),
       columns: [
         { name: "Subscriber", cell: (row) => h("span", {}, name(row.subscriberId, 32), row.subscriberName && [" ", h("span", { class: "quiet" }, name(row.subscriberName, 32))]) },
