@@ -69,7 +69,7 @@ class LiveNode(msgspec.Struct, frozen=True):
 
 
 class LiveStream(msgspec.Struct, frozen=True):
-    """One stream."""
+    """A stream that is published, as lists of the feed have it."""
 
     app: str
     stream: str

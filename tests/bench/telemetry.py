@@ -28,6 +28,7 @@ import msgspec
 from rich.console import Console
 
 from rillcast.load.run import Phase, Plan, Report, Run
+from rillcast.testing.eventually import within
 from tests.bench.join_cost import KINDS, Crowd, compare, table
 from tests.bench.machine import ROOT, Others, halves, keep_on, thread_times
 from tests.bench.watching import APP, publishing, roles_of
@@ -112,7 +113,7 @@ async def packets(codes: Sequence[Code], options: argparse.Namespace, console: C
         others = Others()
         watching = [asyncio.create_task(side.watch(viewers)) for side in sides]
         try:
-            async with asyncio.timeout(60):
+            async with within(60, "viewers at both clusters"):
                 await asyncio.gather(*(side.steady.wait() for side in sides))
             figures: list[list[dict[str, float]]] = [[], []]
             for _ in range(options.rounds):

@@ -21,7 +21,7 @@ class Grade(Enum):
 
 
 class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One node."""
+    """What the table says of one node; viewers and streams are counts."""
 
     node: str
     kind: str
@@ -43,7 +43,7 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One live stream."""
+    """What the table says of one stream that somebody publishes."""
 
     app: str
     stream: str

@@ -268,7 +268,7 @@ def stream_row(one: LiveStream) -> StreamRow:
 
 
 def license_in_words(license: LicenseStatus | None) -> tuple[str, Grade]:
-    """One phrase."""
+    """Its state with the seats that are used, and how good that is."""
     if license is None:
         return "the license service does not answer", Grade.BAD
     used = sum(license.used_by_kind.values())

@@ -206,7 +206,7 @@ class Top(App[None]):
         self._say_verdict()
 
     def happened(self, line: Text) -> None:
-        """An event."""
+        """Add the line of an event below the others."""
         self.query_one(RichLog).write(line)
 
     def _show(self) -> None:
@@ -270,14 +270,14 @@ class Top(App[None]):
         (table if table is not None else self.query_one(RichLog)).focus()
 
     def action_sort(self) -> None:
-        """Bound to s."""
+        """Sort the table that is seen by its next column (key s)."""
         table = self._table()
         if table is not None:
             table.sort_by_next()
             self._show()
 
     def action_turn(self) -> None:
-        """Bound to r."""
+        """Sort it the other way round (key r)."""
         table = self._table()
         if table is not None:
             table.turn()
@@ -289,13 +289,13 @@ class Top(App[None]):
         self._say_verdict()
 
     def action_search(self) -> None:
-        """Bound to /."""
+        """Ask for the words that rows must have (key /)."""
         field = self.query_one("#search", Input)
         field.display = True
         field.focus()
 
     def action_leave_search(self) -> None:
-        """Bound to Esc."""
+        """Show all rows again (key Esc)."""
         field = self.query_one("#search", Input)
         field.value = ""
         field.display = False

@@ -27,7 +27,7 @@ _LEFT, _RIGHT = (0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8)
 
 
 class Shown(msgspec.Struct, Generic[Row], frozen=True):
-    """One column."""
+    """A column: its title, what is in its cells, and by what its rows are sorted."""
 
     title: str
     cell: Callable[[Row], Text]

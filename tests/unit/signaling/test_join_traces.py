@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
 from rillcast.runtime.telemetry.tracing import tracer
+from rillcast.testing.eventually import eventually
 from rillcast.testing.spans import recorded_spans
 from services.signaling.core.usecases import join_traces
 from services.signaling.core.usecases.join_traces import LONGEST_S, MOVES_IN_ONE, REFUSED_PER_S, JoinTraces
@@ -105,14 +105,10 @@ async def test_a_join_that_comes_to_nothing_ends_by_itself(
     now[0] = LONGEST_S / 2
     traces.begin(session(2), Role.PUBLISH, APP, STREAM, "whip")
     now[0] = LONGEST_S
-    async with asyncio.timeout(10):
-        while len(traces) == 2:
-            await asyncio.sleep(0.001)
+    await eventually(lambda: len(traces) < 2, 10, "the end of the first join", every_s=0.001)
     assert told(exporter) == [("publish", "timeout")]
     now[0] = 2 * LONGEST_S
-    async with asyncio.timeout(10):
-        while len(traces):
-            await asyncio.sleep(0.001)
+    await eventually(lambda: not len(traces), 10, "the end of the second join", every_s=0.001)
 
 
 async def test_moves_belong_to_what_caused_them_up_to_a_number_and_then_are_linked_with_it(
