@@ -193,7 +193,7 @@ async def measure(options: argparse.Namespace, console: Console) -> None:
         codes = (off, replace(off) if options.calibrate else on)
         if "joins" in options.only:
             crowds = [Crowd(kind=kind, count=80, rate=100.0, leave_rate=100.0) for kind in options.kinds]
-            await compare(codes, crowds, options.rounds, console)
+            await compare(codes, crowds, options.rounds, console, {})
         if "packets" in options.only:
             await packets(codes, options, console)
 

@@ -35,7 +35,7 @@ SILENT: Mapping[str, tuple[str, ...]] = {
         r"streams: Changes to a backup and back \[.*\]",
         r"streams: Moves by outcome \[.*\]",
         r"stream: Changes of rendition there \[.*\]",
-        r"(edge|origin|transcoder): Delay of a relay \[.*\]",
+        r"(edge|transcoder): Delay of a relay \[.*\]",
         r"edge: No place to connect \[connecting .*\]",
         r"edge: Changes of rendition \[.*\]",
         r"edge: Tries whether a link carries more \[.*\]",
