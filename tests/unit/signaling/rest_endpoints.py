@@ -28,6 +28,7 @@ ENDPOINTS = (
     ("GET", "/rillcast/v1/traces"),
     ("GET", "/rillcast/v1/me"),
     ("DELETE", "/rillcast/v1/me/sessions"),
+    ("GET", "/rillcast/v1/app-settings"),
     ("GET", "/rillcast/v1/license"),
     ("GET", "/rillcast/v1/license/usage"),
     ("GET", "/rest/v2/applications"),

@@ -24,6 +24,7 @@ from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.core.usecases.change_rate import ChangeRate
+from services.signaling.core.usecases.join_traces import JoinTraces
 from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
@@ -196,6 +197,7 @@ class Socket:
     def __init__(self, question: Question) -> None:
         self.frames: list[dict[str, Any]] = []
         self.tasks = BackgroundTasks()
+        self.traces = JoinTraces()
         talk = Talk()
         services = SocketServices(
             admission=admission(question),
