@@ -25,9 +25,7 @@ WORDS_ONLY = {"www.w3.org"}
 PAGES = Path(__file__).parents[2] / "services/signaling/pages/static"
 VENDORED = PAGES / "console/vendor"
 OUR_PAGES = {path for path in PAGES.rglob("*.*") if VENDORED not in path.parents}
-ASKS = re.compile(
-    r"fetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|import\(|importScripts|new Worker|@import"
-)
+ASKS = re.compile(r"fetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|import\(|importScripts|new Worker|@import")
 """By what a script reaches another host."""
 QUIET = {
     "GF_ANALYTICS_REPORTING_ENABLED": "false",
