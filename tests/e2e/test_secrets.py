@@ -152,7 +152,7 @@ async def test_no_secret_of_a_client_is_in_a_log_or_a_trace(tmp_path: Path) -> N
             await broken(running, "traced-broken")
             await rest(running)
             await eventually(
-                lambda: b"signaling.publish" in b"".join(spans) and b"serve " in b"".join(spans), 60.0, "the spans"
+                lambda: b"signaling.publish" in b"".join(spans) and b"process " in b"".join(spans), 60.0, "the spans"
             )
         logs = {log.name: log.read_text(errors="replace") for log in (tmp_path / "run" / "logs").glob("*.log*")}
     exported = b"".join(spans)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from prometheus_client import REGISTRY, disable_created_metrics
-from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+OPENMETRICS = "application/openmetrics-text"
 disable_created_metrics()  # type: ignore[no-untyped-call]
 """A series with the time of its birth for every other one would be a third of all series, and nothing reads them."""
 
 
 async def exposition(accept: str) -> tuple[bytes, str]:
-    """All metrics of the process, and their content type. `accept`: the header of the request. Exemplars are in
-    OpenMetrics only, since the older text has no place for them."""
-    _, content_type = choose_encoder(accept)
-    told = openmetrics_text if content_type.startswith("application/openmetrics-text") else text
-    return await asyncio.to_thread(told), content_type
+    """All metrics of the process, and their content type. `accept`: the header of the request, of which only the media
+    types are looked at: there is one version of each format here. Exemplars are in OpenMetrics only, since the older
+    text has no place for them."""
+    if OPENMETRICS in (one.partition(";")[0].strip().lower() for one in accept.split(",")):
+        return await asyncio.to_thread(openmetrics_text), f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
+    return await asyncio.to_thread(text), "text/plain; version=0.0.4; charset=utf-8"
 
 
 def openmetrics_text() -> bytes:

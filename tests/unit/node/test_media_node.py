@@ -10,7 +10,15 @@ import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLeft, NodeLoad, RestartIceRequest, TreePlace
+from rillcast.contracts.messages import (
+    CarriedStream,
+    Condition,
+    NodeInfo,
+    NodeLeft,
+    NodeLoad,
+    RestartIceRequest,
+    TreePlace,
+)
 from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
@@ -91,7 +99,13 @@ class Process:
     def empties(self, part: Leaves) -> None:
         self._parts.append(part)
 
-    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None) -> None:
+    def report_load(
+        self,
+        load: NodeLoad,
+        carried: Iterable[CarriedStream] = (),
+        tree: TreePlace | None = None,
+        condition: Condition | None = None,
+    ) -> None:
         self.reported.append((load, tuple(carried)))
 
     def failures(self) -> list[BaseException | None]:
@@ -129,7 +143,7 @@ class Living:
         self.bench = Bench(lambda: loop.time() + self.stood_still_s, workers=2)
         self.process = Process()
         self._living = asyncio.create_task(
-            self.bench.node.live(self.process, report=lambda: (NodeLoad(), (), None), leaving=Hook(self._drain))
+            self.bench.node.live(self.process, report=lambda: (NodeLoad(), (), None, None), leaving=Hook(self._drain))
         )
 
     async def passes(self, seconds: float, speaking: Iterable[int] = ()) -> None:
@@ -237,8 +251,8 @@ async def test_a_node_reports_drains_and_says_its_last_words(bench: Bench) -> No
         seen.append(bench.node.draining)
         bench.node.outbox.put("rc.v1.node.left", NodeLeft(node=NodeId("n"), kind=NodeKind.EDGE))
 
-    def report() -> tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None]:
-        return NodeLoad(streams=1), carried, None
+    def report() -> tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None, Condition | None]:
+        return NodeLoad(streams=1), carried, None, None
 
     living = asyncio.create_task(bench.node.live(process, report=report, leaving=Hook(drain)))
     async with within(5, "the report of the load"):
@@ -264,7 +278,9 @@ async def test_a_handler_that_fails_is_known_to_the_node_and_the_next_event_is_h
         pass
 
     bench.node.on_event(fail_once)
-    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(), (), None), leaving=Hook(drain)))
+    living = asyncio.create_task(
+        bench.node.live(process, report=lambda: (NodeLoad(), (), None, None), leaving=Hook(drain))
+    )
     await asyncio.sleep(0)
     started = [protocol.SourceStarted(source=SourceId(number)) for number in (1, 2)]
     with pytest.raises(ZeroDivisionError):

@@ -56,6 +56,15 @@ async def test_everybody_else_gets_the_older_text_without_exemplars(accept: str)
     assert " # {" not in answer.text
 
 
+@pytest.mark.parametrize("version", ["foo", "1.x", "99.0.0", "9" * 5_000, ""])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+async def test_whatever_version_is_asked_for_the_answer_says_its_own(kind: str, version: str) -> None:
+    answer = await asked(f"{kind};version={version};escaping=dots")
+    assert answer.status_code == 200
+    own = "1.0.0" if kind.startswith("application/") else "0.0.4"
+    assert answer.headers["content-type"] == f"{kind}; version={own}; charset=utf-8"
+
+
 @pytest.mark.parametrize("accept", ["", PROMETHEUS])
 async def test_no_series_says_when_another_one_began(accept: str) -> None:
     lines = [line for line in (await asked(accept)).text.splitlines() if not line.startswith("#")]

@@ -16,7 +16,7 @@ from services.signaling import metrics
 from services.signaling.core.domain.client_rate import TooOften
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.domain.player_reports import PlayerReport
-from services.signaling.rest.usecases.player_reports import BURST, PlayerReports
+from services.signaling.rest.usecases.player_reports import BURST, MOST_COUNTED_MS, MS_OF_A_FREEZE, PlayerReports
 from tests.integration.signaling.recorded_answers import recorded
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.page_words import words_of
@@ -102,6 +102,21 @@ async def test_freezes_are_added_up(player: httpx.AsyncClient) -> None:
         assert answer.status_code == status
     assert metrics.PLAYER_FREEZES._value.get() - before[0] == 2
     assert metrics.PLAYER_FROZEN_SECONDS._value.get() - before[1] == 1.5
+
+
+async def test_a_report_that_says_more_than_can_be_is_counted_as_what_can_be(player: httpx.AsyncClient) -> None:
+    def counted() -> tuple[float, float, float]:
+        watched = metrics.PLAYER_WATCH_SECONDS.labels("webrtc")
+        values = (watched, metrics.PLAYER_FREEZES, metrics.PLAYER_FROZEN_SECONDS)
+        return tuple(one._value.get() for one in values)
+
+    report = {"streamId": "s1", "protocol": "webrtc", "freezes": 10_000, "frozenMs": 86_400_000}
+    before = counted()
+    await player.post(WATCHED, json=report | {"watchTimeMs": 0})
+    assert counted() == before
+    await player.post(WATCHED, json=report | {"watchTimeMs": 86_400_000})
+    grown = [now - was for now, was in zip(counted(), before, strict=True)]
+    assert grown == [MOST_COUNTED_MS / 1_000, MOST_COUNTED_MS / MS_OF_A_FREEZE, MOST_COUNTED_MS / 1_000]
 
 
 @pytest.mark.parametrize("stream", ["", "a b", "x" * 300])

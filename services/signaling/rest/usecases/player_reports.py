@@ -29,6 +29,10 @@ PER_S_AND_ADDRESS = 5.0
 BURST = 50.0
 LINES_PER_S = 20.0
 """Of the log, whoever reports. Further reports are only counted."""
+MOST_COUNTED_MS = 300_000
+"""Of one report of time. Players report each minute or more often, and anybody may: who says more is not believed."""
+MS_OF_A_FREEZE = 100
+"""A picture that stood still for less has not stood still."""
 NO_STREAM = "streamId: a report names the stream that is played"
 
 
@@ -56,10 +60,12 @@ class PlayerReports:
         self._check(caller, body)
         protocol = one_of(PROTOCOLS, body.protocol)
         metrics.PLAYER_EVENTS.labels(WATCH_TIME, protocol).inc()
-        metrics.PLAYER_WATCH_SECONDS.labels(protocol).inc(body.watch_time_ms / 1_000)
+        watched_ms = min(body.watch_time_ms, MOST_COUNTED_MS)
+        frozen_ms = min(body.frozen_ms, watched_ms)
+        metrics.PLAYER_WATCH_SECONDS.labels(protocol).inc(watched_ms / 1_000)
         if protocol == WEBRTC:
-            metrics.PLAYER_FREEZES.inc(body.freezes)
-            metrics.PLAYER_FROZEN_SECONDS.inc(body.frozen_ms / 1_000)
+            metrics.PLAYER_FREEZES.inc(min(body.freezes, frozen_ms // MS_OF_A_FREEZE))
+            metrics.PLAYER_FROZEN_SECONDS.inc(frozen_ms / 1_000)
         self._write(app, body, WATCH_TIME, body.watch_time_ms)
         return Result(success=True)
 
