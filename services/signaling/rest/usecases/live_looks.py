@@ -49,7 +49,7 @@ class LiveLooks:
                 health=max(_verdicts(report, app, stream), key=lambda one: one.rank, default=Verdict()).health,
                 feeds=answer.feeds if answer is not None else (),
             )
-        joins = self._joins(app, stream)
+        joins = self._joins(app, stream) if any(answer.viewers for answer in told.values()) else {}
         watchers = [
             WatcherRow(
                 node=node,
