@@ -1,7 +1,7 @@
 # Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check, `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos kubernetes fuzz audit reference clouds dashboards images lock clean
+.PHONY: help run setup setup-dev test lint unit contract process integration e2e telemetry native-test bench bench-quick chaos kubernetes fuzz audit reference clouds dashboards images lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
@@ -33,7 +33,7 @@ lint: setup-dev ## ruff, mypy, import-linter, clippy
 native-test: setup-dev ## the Rust tests
 	@scripts/test native
 
-unit contract process integration e2e: setup-dev ## one suite of tests
+unit contract process integration e2e telemetry: setup-dev ## one suite of tests
 	@scripts/test $@
 
 bench: setup-dev ## measure everything into docs/benchmarks, ≤ 15 min; as root for the null device
