@@ -95,6 +95,21 @@ async def test_a_viewer_who_waits_leaves_nothing(exporter: InMemorySpanExporter)
     assert (told(exporter), len(traces)) == ([], 0)
 
 
+async def test_a_refusal_by_a_node_says_why_also_when_the_session_is_over_before(
+    exporter: InMemorySpanExporter,
+) -> None:
+    traces = JoinTraces()
+    traces.begin(session(1), Role.PLAY, APP, STREAM, "whep")
+    with pytest.raises(RillcastError), traces.opening("signaling.play", Role.PLAY, session(1), APP, STREAM):
+        traces.over(session(1))
+        raise RillcastError(ErrorCode.NO_STREAM_EXIST, "there is none")
+    traces.begin(session(2), Role.PLAY, APP, STREAM, "whep")
+    with traces.opening("signaling.play", Role.PLAY, session(2), APP, STREAM):
+        traces.over(session(2))
+    assert [said for name, said in told(exporter) if name == "play"] == ["no_stream_exist", "left"]
+    assert len(traces) == 0
+
+
 async def test_a_join_that_comes_to_nothing_ends_by_itself(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

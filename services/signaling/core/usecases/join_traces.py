@@ -25,6 +25,8 @@ from services.signaling import metrics
 
 MOST_OPEN = 20_000
 """Joins under way whose span is kept; of further ones only what is done for them has spans."""
+LEFT = "left"
+"""How a join ends whose client went before there was media."""
 LONGEST_S = 60.0
 """A join that has not come to anything by then has failed, as far as its span is concerned."""
 SWEEP_S = 5.0
@@ -49,6 +51,8 @@ class JoinTraces:
         """`clock`: monotonic seconds."""
         self._clock = clock
         self._open: dict[SessionId, _Join] = {}
+        self._asked: dict[SessionId, bool] = {}
+        """Sessions for which nodes are being asked, and whether they are over meanwhile."""
         self._causes: dict[int, int] = {}
         self._sweeps = False
         self._allowed, self._allowed_at = float(REFUSED_PER_S), clock()
@@ -72,14 +76,21 @@ class JoinTraces:
         if session not in self._open:
             self._begin_move(session, does, said)
         join = self._open.get(session)
+        self._asked[session] = False
+        error = LEFT
         try:
             with self._tracer.start_as_current_span(
                 name, context=join.context if join is not None else None, attributes=said
             ):
                 yield
-        except RillcastError as error:
-            self.failed(session, error.code.value)
+            error = ""
+        except RillcastError as refusal:
+            error = refusal.code.value
             raise
+        finally:
+            over = self._asked.pop(session, False)
+            if error or over:
+                self.failed(session, error or LEFT)
 
     def within(self, session: SessionId) -> AbstractContextManager[None]:
         """What is done in the block is done for this join."""
@@ -114,8 +125,11 @@ class JoinTraces:
             self.failed(event.session, (event.reason or EndReason.OTHER).value)
 
     def over(self, session: SessionId) -> None:
-        """The session is over, before or after its first media."""
-        self.failed(session, "left")
+        """The session is over, before or after its first media. While nodes are asked for it, their answer says why."""
+        if session in self._asked:
+            self._asked[session] = True
+        else:
+            self.failed(session, LEFT)
 
     def drop(self, session: SessionId) -> None:
         """It was no join: nothing of it is told."""
