@@ -7,16 +7,20 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from rillcast.cli.fitting_table import GAP
 from rillcast.cli.showing import printable
 from rillcast.cli.words import at
 from rillcast.client.shapes import TracedSpan, TraceStatus
 
-BAR = 32
-"""Columns of the time line."""
+BAR, SHORT_BAR, ROOMY = 32, 16, 110
+"""Columns of the time line: the short one where the terminal has fewer columns than `ROOMY`."""
+LEAST_NAME = 12
+"""Columns of a name, however little room there is."""
 SHOWN_PARTS = 5
 NOBODY = "nothing that is traced"
 _STYLES = {"signaling": "cyan", "edge": "green", "origin": "magenta", "transcoder": "yellow", "license": "blue"}
@@ -75,7 +79,7 @@ def spent(trace: TraceStatus) -> list[tuple[str, str, int]]:
 
 def drawn(trace: TraceStatus) -> RenderableType:
     """All of it, for people."""
-    return Group(_title(trace), _tree(trace), _where(trace))
+    return Group(_title(trace), _Tree(trace), _where(trace))
 
 
 def _title(trace: TraceStatus) -> Text:
@@ -93,28 +97,43 @@ def _title(trace: TraceStatus) -> Text:
     return text.append("\n")
 
 
-def _tree(trace: TraceStatus) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("span", no_wrap=True)
-    table.add_column("node", no_wrap=True)
-    table.add_column("after", justify="right", no_wrap=True)
-    table.add_column("took", justify="right", no_wrap=True)
-    table.add_column(f"0 … {_ms(trace.took_us)}", no_wrap=True, min_width=BAR)
-    for row in rows_of(trace.spans):
-        span = row.span
-        style = _STYLES.get(span.service.value, "")
-        name = Text().append(row.lines, style="dim").append(printable(span.name), style="red" if span.error else "")
-        if span.error:
-            name.append(f"  {printable(span.error)}", style="bold red")
-        name.append("".join(f"  {part}" for part in _said(span)), style="dim")
-        table.add_row(
-            name,
-            Text(printable(span.node), style=style),
-            _ms(span.began_us - trace.began_us),
-            _ms(span.took_us),
-            _bar(span, trace, "red" if span.error else style),
-        )
-    return table
+class _Tree:
+    """The spans, one on each line. Where there is little room the time line is short, and names are cut."""
+
+    def __init__(self, trace: TraceStatus) -> None:
+        self._trace = trace
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """For `Console.print`."""
+        trace = self._trace
+        bar = BAR if options.max_width >= ROOMY else SHORT_BAR
+        rows = list(rows_of(trace.spans))
+        cells = [
+            (printable(row.span.node), _ms(row.span.began_us - trace.began_us), _ms(row.span.took_us)) for row in rows
+        ]
+        others = sum(max(map(cell_len, column)) for column in zip(*cells, strict=True))
+        room = max(LEAST_NAME, options.max_width - bar - others - 4 * GAP)
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("span", no_wrap=True)
+        table.add_column("node", no_wrap=True)
+        table.add_column("after", justify="right", no_wrap=True)
+        table.add_column("took", justify="right", no_wrap=True)
+        table.add_column(f"0 … {_ms(trace.took_us)}", no_wrap=True, min_width=bar)
+        for row, (node, after, took) in zip(rows, cells, strict=True):
+            name = _name(row)
+            name.truncate(room, overflow="ellipsis")
+            style = _STYLES.get(row.span.service.value, "")
+            drawn_bar = _bar(row.span, trace, "red" if row.span.error else style, bar)
+            table.add_row(name, Text(node, style=style), after, took, drawn_bar)
+        yield table
+
+
+def _name(row: Row) -> Text:
+    span = row.span
+    name = Text().append(row.lines, style="dim").append(printable(span.name), style="red" if span.error else "")
+    if span.error:
+        name.append(f"  {printable(span.error)}", style="bold red")
+    return name.append("".join(f"  {part}" for part in _said(span)), style="dim")
 
 
 def _said(span: TracedSpan) -> Iterator[str]:
@@ -123,10 +142,10 @@ def _said(span: TracedSpan) -> Iterator[str]:
             yield f"{key.rpartition('.')[2]}={printable(str(span.attributes[key]))}"
 
 
-def _bar(span: TracedSpan, trace: TraceStatus, style: str) -> Text:
+def _bar(span: TracedSpan, trace: TraceStatus, style: str, columns: int) -> Text:
     whole = max(1, trace.took_us)
-    begin = min(BAR - 1, max(0, (span.began_us - trace.began_us) * BAR // whole))
-    long = max(1, min(BAR - begin, round(span.took_us * BAR / whole)))
+    begin = min(columns - 1, max(0, (span.began_us - trace.began_us) * columns // whole))
+    long = max(1, min(columns - begin, round(span.took_us * columns / whole)))
     return Text(" " * begin).append("━" * long, style=style)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from rillcast.cli.trace_tree import NOBODY, drawn, rows_of, spent
@@ -87,6 +88,17 @@ def test_people_see_the_tree_the_nodes_the_times_and_what_failed() -> None:
         assert words in text
     assert "not in memory any more" not in text
     assert "not in memory any more" in shown(trace(*JOIN.spans, whole=False))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_error_takes_the_room_of_names_and_of_nothing_else(width: int) -> None:
+    one = trace(*JOIN.spans, span("accept", 95_000, 1_000, parent="play", error="no_codec_enabled_in_the_server " * 3))
+    lines = shown(one, width).splitlines()
+    heading = next(line for line in lines if line.startswith("span"))
+    assert all(word in heading for word in ("node", "after", "took"))
+    rows = [line for line in lines if one.spans[0].node in line and "━" in line]
+    assert rows
+    assert all(len(line) <= width for line in rows)
 
 
 def test_a_name_cannot_colour_the_terminal() -> None:
