@@ -88,6 +88,9 @@ class Feed:
                 self._say("")
             except ClientError as error:
                 self._say(str(in_words(self._who.base, error)))
+            except RuntimeError:  # the client was closed by `close` in the middle of a part
+                if not self._closed.is_set():
+                    raise
             self._closed.wait(RETRY_S)
 
     def _read(self, client: Client) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import Token
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
@@ -114,13 +114,11 @@ class RecordedSpan(Span):
         if not self._ended and (len(self._attributes) < MOST_ATTRIBUTES or key in self._attributes):
             self._attributes[key] = _told(value)
 
-    def add_event(self, *_arguments: Any, **_named: Any) -> NoReturn:
-        """These spans have no events: what lasts is a span of its own."""
-        raise NotImplementedError
+    def add_event(self, *_arguments: Any, **_named: Any) -> None:
+        """These spans have no events: what lasts is a span of its own. A library that adds one is passed over."""
 
-    def record_exception(self, *_arguments: Any, **_named: Any) -> NoReturn:
-        """An exception may quote a client. `set_status` says which kind it was."""
-        raise NotImplementedError
+    def record_exception(self, *_arguments: Any, **_named: Any) -> None:
+        """Not kept, since an exception may quote a client. `set_status` says which kind it was."""
 
     def update_name(self, name: str) -> None:
         """See `Span`."""
