@@ -31,6 +31,8 @@ _SAID = (
     "rillcast.cancelled",
     "rillcast.node",
     "rillcast.moved",
+    "rillcast.until",
+    "rillcast.corrected",
 )
 """Attributes that are shown behind a name."""
 

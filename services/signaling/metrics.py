@@ -107,10 +107,11 @@ KEY_CHANGES_REFUSED = Counter(
 )
 REFUSED_INPUTS = Counter(
     "rillcast_signaling_refused_inputs_total",
-    "Client input that was ignored or refused because of its form, by reason: bad_candidate, bad_stream_height, "
-    "bad_toggle, binary_frame, content_type, description_too_long, flood, no_command, not_json, not_sdp, too_large, "
-    "too_many_in_flight, too_many_wishes (the oldest was given up), unexpected_candidate, unexpected_configuration, "
-    "unknown_app, unknown_command; a body of REST by the name of its table, e.g. app_settings.",
+    "Client input that was ignored or refused because of its form, by reason: bad_candidate, bad_first_frame, "
+    "bad_stream_height, bad_toggle, binary_frame, content_type, description_too_long, flood, no_command, not_json, "
+    "not_sdp, too_large, too_many_in_flight, too_many_wishes (the oldest was given up), unexpected_candidate, "
+    "unexpected_configuration, unexpected_first_frame, unknown_app, unknown_command; a body of REST by the name of its "
+    "table, e.g. app_settings.",
     ["reason"],
 )
 ADMISSIONS = Counter(
@@ -306,6 +307,12 @@ JOIN_TRACES_DROPPED = Counter(
     "Joins without a span of their own, by reason: full (too many are under way), refused (too many were refused in "
     "one second).",
     ["reason"],
+)
+FIRST_FRAMES = Counter(
+    "rillcast_signaling_first_frames_total",
+    "What viewers told of their first picture on their WebSockets, by outcome: told, corrected (at a time that cannot "
+    "be), missing (the viewer said that it would tell, and media flowed), unexpected (of no join that waits for it).",
+    ["outcome"],
 )
 EVENTS_DROPPED = Counter(
     "rillcast_signaling_events_dropped_total",

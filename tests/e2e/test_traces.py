@@ -24,6 +24,7 @@ RUNGS = [{"height": 120, "videoBitrate": 200_000}]
 SECRET = "A-SECRET-TOKEN"
 PUBLISHED = ("signaling.publish", "origin.publish", "origin.connect", "origin.first_media")
 PLAYED = ("signaling.play", "edge.relay_open", "signaling.accept", "edge.connect", "edge.first_packet")
+FIRST_FRAME = "client.first_frame"
 DRAINED = ("node.drain", "process session.changed", "move play", "edge.play", "edge.first_packet")
 MOVED = ("node.drain", "move publish", "signaling.move", "origin.move_in", "origin.first_media")
 FAILED_OVER = ("move play", "signaling.play", "edge.play", "edge.connect", "edge.first_packet")
@@ -126,6 +127,27 @@ async def test_a_publisher_and_a_viewer_by_websocket(watched: Watched, strangers
         await viewer.until_watching()
         played = await watched.trace("play", {SIGNALING, ORIGIN, EDGE}, of(stream), PLAYED)
         assert [span for span in played if span.error] == []
+        assert (played[0].attributes["rillcast.until"], named(played, FIRST_FRAME)) == ("first_packet", False)
+
+
+async def test_the_join_of_a_page_that_tells_of_its_first_picture_ends_with_that(
+    watched: Watched, strangers: Strangers, stream: str
+) -> None:
+    own = watched.cluster
+    async with strangers.open(camera=True) as publisher:
+        await publisher.call("sdkPublish", url=own.websocket(), stream=stream)
+        await own.live(stream)
+        async with strangers.open(url=f"{own.base}/LiveApp/watch.html?id={stream}") as viewer:
+            await viewer.page.wait_for_selector("body[data-state=live]")
+            played = await watched.trace("play", {SIGNALING, EDGE}, of(stream), (*PLAYED, FIRST_FRAME))
+            shown = await rillcast_(own, "trace", stream, "--name", "play")
+    root, (picture,) = played[0], [span for span in played if span.name == FIRST_FRAME]
+    assert root.attributes["rillcast.until"] == "first_frame"
+    assert picture.parent == root.span
+    assert picture.ended_ns == max(span.ended_ns for span in played if span.service == SIGNALING)
+    assert "rillcast.corrected" not in picture.attributes
+    assert "until=first_frame" in shown.out
+    assert FIRST_FRAME in shown.out
 
 
 async def test_a_publisher_by_whip_and_a_viewer_by_whep(watched: Watched, stream: str) -> None:

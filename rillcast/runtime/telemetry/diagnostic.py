@@ -21,6 +21,7 @@ DIAGNOSTIC: frozenset[str] = frozenset(
         "rillcast_service_manager_failures_total",
         "rillcast_signaling_ambiguous_subscribers_total",
         "rillcast_signaling_events_written_total",
+        "rillcast_signaling_first_frames_total",
         "rillcast_signaling_holds_late",
         "rillcast_signaling_kept_offers_bytes",
         "rillcast_signaling_not_served_total",

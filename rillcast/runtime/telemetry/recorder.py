@@ -67,7 +67,9 @@ class RecordedSpan(Span):
         attributes: dict[str, SpanValue],
         link: str,
         above: RecordedSpan | None,
+        began_ns: int | None = None,
     ) -> None:
+        """`began_ns`: Unix nanoseconds, if it does not begin now."""
         self._recorder = recorder
         self._name = name
         self._role = role
@@ -83,7 +85,7 @@ class RecordedSpan(Span):
         self.sampled = sampled
         self.trace_id = trace_id
         self.span_id = f"{random.getrandbits(64) or 1:016x}"
-        self._began_ns = time.time_ns()
+        self._began_ns = time.time_ns() if began_ns is None else began_ns
         self._began = time.perf_counter_ns()
 
     @property
@@ -137,7 +139,8 @@ class RecordedSpan(Span):
             self._error = (description or "error")[:MOST_TEXT]
 
     def end(self, end_time: int | None = None) -> None:
-        """See `Span`. `end_time`: Unix nanoseconds, if it was not now. Ends once."""
+        """See `Span`. `end_time`: Unix nanoseconds, if it was not now; of a span that did not begin when it was made it
+        must be given. Ends once."""
         if self._ended:
             return
         self._ended = True
@@ -198,6 +201,8 @@ class Recorder(trace.TracerProvider, trace.Tracer):
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, Any] | None = None,
         links: Iterable[Link] = (),
+        *,
+        start_time: int | None = None,
         **_named: Any,
     ) -> RecordedSpan:
         """See `trace.Tracer`. Of several links the first one counts."""
@@ -223,6 +228,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
             sampled=sampled,
             attributes={key: _told(value) for key, value in attributes.items()} if attributes else {},
             above=above,
+            began_ns=start_time,
             link=next((f"{one.context.trace_id:032x}-{one.context.span_id:016x}" for one in links), ""),
         )
 

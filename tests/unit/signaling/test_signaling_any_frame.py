@@ -21,6 +21,7 @@ KEPT_OR_IGNORED = {"takeConfiguration", "takeCandidate", "stop"} | {
     "toggleVideo",
     "toggleAudio",
     "enableTrack",
+    "firstFrame",
 }
 """Of which the table says that the client may hear nothing."""
 PHASES = sorted(

@@ -2,8 +2,8 @@
 
 The words of the tables are: *taken*, where there is nothing to say (a wish or an early offer that is kept, a candidate,
 a `stop` of nothing); *ignored*, where the frame is counted as out of place, which Ant Media meets with silence; *asks*,
-*opens*, *restarts* (ICE), *hands_over*, *to_edge*, *to_origin* and *off_list* (of those who wait) for what is asked of
-the cluster; otherwise a word for the frame that the client gets (`WORDS`).
+*opens*, *restarts* (ICE), *hands_over*, *to_edge*, *to_origin*, *noted* and *off_list* (of those who wait) for what is
+asked of the cluster; otherwise a word for the frame that the client gets (`WORDS`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from services.signaling.websocket.domain.effects import (
     Admit,
     Describe,
     Effect,
+    FirstFrame,
     Mute,
     OpenPublisher,
     OpenViewer,
@@ -46,6 +47,7 @@ VIEWER = """
     forceStreamQuality  taken    taken     taken      taken     taken          taken       to_edge   taken     taken
     toggleVideo         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
     toggleAudio         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
+    firstFrame          ignored  ignored   noted      noted     noted          noted       noted     noted     ignored
     getStreamInfo       shown    unknown   shown      shown     shown          shown       shown     shown     shown
     getStreamInfoList   shown    unknown   shown      shown     shown          shown       shown     shown     shown
     getBroadcastObject  shown    unknown   shown      shown     shown          shown       shown     shown     shown
@@ -77,6 +79,7 @@ PUBLISHER = """
     forceStreamQuality  taken    taken      taken         taken     taken       taken     taken
     toggleVideo         taken    taken      taken         taken     taken       taken     taken
     toggleAudio         taken    taken      taken         taken     taken       taken     taken
+    firstFrame          ignored  ignored    ignored       ignored   ignored     ignored   ignored
     getStreamInfo       shown    shown      shown         shown     shown       shown     shown
     getStreamInfoList   shown    shown      shown         shown     shown       shown     shown
     getBroadcastObject  shown    shown      shown         shown     shown       shown     shown
@@ -107,6 +110,7 @@ FRAMES: dict[str, dict[str, object]] = {
     "forceStreamQuality": {"streamHeight": 360},
     "toggleVideo": {"enabled": False},
     "toggleAudio": {"enabled": False},
+    "firstFrame": {"firstFrameMs": 321},
     "enableTrack": {"enabled": False},
     "joinRoom": {"room": "r1"},
     "updateStreamMetaData": {"metaData": "new"},
@@ -142,6 +146,7 @@ ASKED_OF_THE_CLUSTER: dict[type[Effect], str] = {
     Mute: "to_edge",
     Describe: "to_origin",
     StopWaiting: "off_list",
+    FirstFrame: "noted",
 }
 S1 = StreamId("s1")
 LATER = StreamId("later")

@@ -26,6 +26,7 @@ commands = st.sampled_from(
         "forceStreamQuality",
         "toggleVideo",
         "toggleAudio",
+        "firstFrame",
         "getSubscriberCount",
         "getIceServerConfig",
         "ping",
@@ -47,6 +48,8 @@ fields = st.fixed_dictionaries(
             "candidate",
             "label",
             "streamHeight",
+            "firstFrameMs",
+            "tellsFirstFrame",
             "enabled",
             "trackId",
         )

@@ -42,6 +42,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "toggleVideo": {"trackId": "s1", "enabled": False},
     "toggleAudio": {"trackId": "s1", "enabled": False},
     "enableTrack": {"trackId": "s1", "enabled": False},
+    "firstFrame": {"firstFrameMs": 321},
     "joinRoom": {"room": "r1", "mode": "multitrack"},
 }
 """What each command says besides its stream."""
@@ -175,6 +176,8 @@ async def playing(r: Recorder) -> None:
             await r.say("enableTrack", f"{enabled!r}", enabled=enabled)
         await r.say("enableTrack", "no track", trackId=None)
         await r.say("toggleAudio", "another track", trackId="none")
+        for said in (321, -1, "soon", None):
+            await r.say("firstFrame", f"{said!r}", firstFrameMs=said)
         await r.say("takeConfiguration", "an offer of a viewer")
         await r.say("takeConfiguration", "a second answer", type="answer", sdp=ANSWER)
         await r.say("stop", "of a viewer")

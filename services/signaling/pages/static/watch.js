@@ -112,7 +112,9 @@ class Watching {
     const answer = await pc.createAnswer();
     answer.sdp = answer.sdp.replace(/useinbandfec=1(?!;stereo)/g, "useinbandfec=1;stereo=1");
     await pc.setLocalDescription(answer);
-    this.signal.send({ command: "takeConfiguration", streamId: this.stream, type: "answer", sdp: pc.localDescription.sdp });
+    const tellsFirstFrame = this.firstFrameMs === null && !this.wasHidden;
+    const { sdp: ours } = pc.localDescription;
+    this.signal.send({ command: "takeConfiguration", streamId: this.stream, type: "answer", sdp: ours, tellsFirstFrame });
   }
 
   connect() {
@@ -162,6 +164,7 @@ class Watching {
     const told = this.wasHidden ? {} : { firstFrameMs: Math.round(this.firstFrameMs) };
     this.started = true;
     report(this.app, "play", { streamId: this.stream, event, ...told });
+    if (!this.wasHidden) this.signal.send({ command: "firstFrame", streamId: this.stream, ...told });
   }
 
   /** For how long somebody has watched since the last report, and how well. */

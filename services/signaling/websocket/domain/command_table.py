@@ -115,7 +115,7 @@ _SESSION = Part(
         ),
         Row(
             command="takeConfiguration",
-            fields="type, sdp",
+            fields="type, sdp, tellsFirstFrame",
             does="Takes the client's offer or answer. A publisher's second offer restarts ICE.",
             answer="``takeConfiguration`` with the answer to an offer. Nothing, and counted, where no session waits "
             "for it: descriptions cross each other on their way.",
@@ -128,6 +128,15 @@ _SESSION = Part(
             fields="candidate",
             does="Nothing more: the node learns addresses from the checks that arrive.",
             answer="Nothing.",
+        ),
+        Row(
+            command="firstFrame",
+            fields="firstFrameMs",
+            does="Tells that the first picture of the stream is shown, and how many milliseconds after the wish to "
+            "watch. The trace of the join ends with it, if the client's answer said ``tellsFirstFrame``. What cannot "
+            "be is corrected.",
+            answer="Nothing. Counted, where the socket does not play the stream.",
+            refusals={ErrorCode.MISSING_PARAMETER: "``firstFrameMs`` is missing, negative or no number"},
         ),
         Row(
             command="stop",

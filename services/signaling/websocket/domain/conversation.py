@@ -18,6 +18,7 @@ from services.signaling.websocket.domain import replies, two_offers
 from services.signaling.websocket.domain.asked import Question, question
 from services.signaling.websocket.domain.effects import Accept, Admit, AskAbout, Effect, End, Send
 from services.signaling.websocket.domain.entrance import Entrance, credentials_of
+from services.signaling.websocket.domain.first_frames import first_frame, tells_first_frame
 from services.signaling.websocket.domain.frames import (
     BadFrame,
     ClientFrame,
@@ -186,7 +187,7 @@ class Conversation:
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a viewer answers the offer that it is sent")
         challenger = viewer.challenger if viewer is not None else None
         if kind == SdpType.ANSWER and viewer is not None and challenger is not None and _awaits_answer(challenger):
-            return self._anew.answered(viewer, challenger, sdp)
+            return self._anew.answered(viewer, challenger, sdp, tells_first_frame=tells_first_frame(frame))
         moving = publisher.successor if publisher is not None else None
         awaited = any(slot is not None and _awaits_answer(slot) for slot in (moving, viewer))
         if kind == SdpType.ANSWER and not awaited and (two_offers.is_known(moving) or two_offers.is_known(viewer)):
@@ -195,7 +196,10 @@ class Conversation:
             if kind == SdpType.ANSWER and slot is not None and self._slots.advance(slot, Step.ANSWERED):
                 assert slot.node is not None  # opened, or its answer would not be wanted
                 slot.peer = peer_of(sdp)
-                accept = Accept(role=slot.role, session=slot.session, node=slot.node, sdp_answer=sdp)
+                tells = tells_first_frame(frame)
+                accept = Accept(
+                    role=slot.role, session=slot.session, node=slot.node, sdp_answer=sdp, tells_first_frame=tells
+                )
                 return [accept, *self.sessions.answered(slot)]
         return self._ignored("unexpected_configuration")
 
@@ -204,6 +208,10 @@ class Conversation:
         if self._slots.of(Role.PUBLISH, stream) is None and self._slots.of(Role.PLAY, stream) is None:
             return self._ignored("unexpected_candidate")
         return [] if is_candidate(frame.candidate) else self._ignored("bad_candidate")
+
+    def first_frame(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+        """See `first_frames.first_frame`."""
+        return first_frame(self._slots, self._tally, frame, stream)
 
     def stop(self, stream: StreamId) -> list[Effect]:
         """End what there is of the stream on this socket, whether it is published, played or waited for."""
@@ -274,6 +282,7 @@ COMMANDS: Mapping[str, Command] = {
     "takeConfiguration": lambda talk, frame, stream, now: talk.take_configuration(frame, stream, now),
     "takeCandidate": lambda talk, frame, stream, now: talk.take_candidate(frame, stream),
     "stop": lambda talk, frame, stream, now: talk.stop(stream),
+    "firstFrame": lambda talk, frame, stream, now: talk.first_frame(frame, stream),
     "forceStreamQuality": lambda talk, frame, stream, now: talk.wishes.force_quality(frame, stream),
     "toggleVideo": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.VIDEO),
     "toggleAudio": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.AUDIO),

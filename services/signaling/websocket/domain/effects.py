@@ -146,6 +146,16 @@ class Accept(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     node: NodeId
     sdp_answer: str
+    tells_first_frame: bool = False
+    """Whether a viewer has said that it will tell when it shows its first picture."""
+
+
+class FirstFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer says that it shows its first picture."""
+
+    session: SessionId
+    after_s: float
+    """Since it asked for the stream, by its own clock: its word, which may be anything that is not negative."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +244,7 @@ Effect = (
     | Select
     | Mute
     | Describe
+    | FirstFrame
     | Wait
     | StopWaiting
     | AskAgain

@@ -51,6 +51,8 @@ class ClientFrame(msgspec.Struct, rename="camel"):
     candidate: object = None
     enabled: object = None
     stream_height: object = None
+    tells_first_frame: object = None
+    first_frame_ms: object = None
 
 
 class BadFrame(Exception):
@@ -116,6 +118,13 @@ def height(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 <= value <= 16_384 else None
+
+
+def duration_ms(value: object) -> float | None:
+    """A time that has passed, in milliseconds; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        return None
+    return float(value)
 
 
 def is_candidate(value: object) -> bool:

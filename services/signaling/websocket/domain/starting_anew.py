@@ -116,7 +116,7 @@ class StartingAnew:
             ExpireLater(successor.session, successor.start_timeout_s),
         ]
 
-    def answered(self, slot: Slot, challenger: Slot, sdp: str) -> list[Effect]:
+    def answered(self, slot: Slot, challenger: Slot, sdp: str, *, tells_first_frame: bool = False) -> list[Effect]:
         """The answer to the offer that came since the viewer had asked again. Its own peer connection can't go on in
         another session that has the same certificates at both ends: it would not shake hands anew (RFC 8842 §4). Nor
         does it go on in the one that it has, whose streams the other offer does not name. So it is to connect anew."""
@@ -132,7 +132,13 @@ class StartingAnew:
         assert challenger.node is not None  # opened, or its answer would not be wanted
         return [
             *effects,
-            Accept(role=Role.PLAY, session=challenger.session, node=challenger.node, sdp_answer=sdp),
+            Accept(
+                role=Role.PLAY,
+                session=challenger.session,
+                node=challenger.node,
+                sdp_answer=sdp,
+                tells_first_frame=tells_first_frame,
+            ),
         ]
 
     # ---- parts

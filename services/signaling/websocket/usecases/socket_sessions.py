@@ -23,6 +23,7 @@ from services.signaling.websocket.domain.effects import (
     Effect,
     End,
     ExpireLater,
+    FirstFrame,
     Forget,
     GiveUp,
     LeaveBehind,
@@ -134,8 +135,10 @@ class SocketSessions:
         match effect:
             case Send(frame):
                 self._send(frame)
-            case Admit() | AskAbout():
-                self._let_in(effect)
+            case Admit():
+                self._admit(effect)
+            case AskAbout():
+                self._ask_about(effect)
             case OpenPublisher() | OpenViewer() | MovePublisher():
                 self._open(effect)
             case GiveUp(session):
@@ -146,7 +149,7 @@ class SocketSessions:
                 self._wish(effect)
             case End() | LeaveBehind():
                 self._end(effect)
-            case Forget() | Moved():
+            case Forget() | Moved() | FirstFrame():
                 self._hand_on(effect)
             case Wait(stream):
                 services.waiting_room.wait(self._number, self._app, stream)
@@ -167,18 +170,14 @@ class SocketSessions:
         else:
             loop.call_later(effect.after_s * random.uniform(0.5, 1.5), self._move_again, effect.session)
 
-    def _hand_on(self, effect: Forget | Moved) -> None:
-        if isinstance(effect, Moved):
+    def _hand_on(self, effect: Forget | Moved | FirstFrame) -> None:
+        if isinstance(effect, FirstFrame):
+            self._services.joins.traces.shown(effect.session, effect.after_s)
+        elif isinstance(effect, Moved):
             self._services.joins.moved(effect.old, effect.new, effect.node, anew=effect.anew)
-            return
-        self._services.events.forget(effect.session)
-        self._services.joins.forget(effect.session)
-
-    def _let_in(self, effect: Admit | AskAbout) -> None:
-        if isinstance(effect, AskAbout):
-            self._ask_about(effect)
         else:
-            self._admit(effect)
+            self._services.events.forget(effect.session)
+            self._services.joins.forget(effect.session)
 
     def _admit(self, effect: Admit) -> None:
         """In this very moment where nobody needs to be asked, so that frames are answered in their order."""
@@ -315,6 +314,7 @@ class SocketSessions:
         """A description for a node that has the session already."""
         if isinstance(effect, Accept):
             accept = self._accept if effect.role is Role.PLAY else self._accept_move
+            self._services.joins.traces.answered(effect.session, tells_first_frame=effect.tells_first_frame)
             with self._services.joins.traces.within(effect.session):
                 self._start(accept(effect), lambda busy: self._answer_refused(effect.session, busy))
         else:
