@@ -108,6 +108,20 @@ _QUOTES = frozenset(
 """Codes of refusals whose sentence may quote the client, so that it finds its fault."""
 
 
+BY_THE_CLUSTER = frozenset(
+    {
+        ErrorCode.PUBLISH_TIMEOUT,
+        ErrorCode.BAD_LOCAL_DESCRIPTION,
+        ErrorCode.STORE_UNAVAILABLE,
+        ErrorCode.SERVER_ERROR,
+        ErrorCode.NO_NODE_AVAILABLE,
+        ErrorCode.SEAT_REFUSED,
+    }
+)
+"""Codes of what goes wrong although the client may be as good as any. All others it brings about by what it asks for,
+or by how often."""
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal as it travels on the bus."""
 

@@ -98,7 +98,9 @@ LOG_LINES_LEFT_OUT = Counter(
 TRACE_SPANS_FORGOTTEN = Counter(
     "rillcast_trace_spans_forgotten_total",
     "Finished spans pushed out of the memory of this process by newer ones: `rillcast trace` does not know them any "
-    "more. It moves always once there were as many spans as are kept.",
+    "more. By the fate of their trace: fine, failed, refused. It moves always once there were as many spans as are "
+    "kept; of refused joins also before, once there are as many as their share.",
+    ["fate"],
 )
 TRACE_SPANS_SENT = Counter("rillcast_trace_spans_sent_total", "Spans that the collector has taken.")
 TRACE_SPANS_DROPPED = Counter(

@@ -261,7 +261,7 @@ PROCESS = Row(
             [
                 Query(HERE.rate("rillcast_trace_spans_sent_total"), "spans sent"),
                 Query(HERE.rate("rillcast_trace_spans_dropped_total", by="reason"), "dropped {{reason}}"),
-                Query(HERE.rate("rillcast_trace_spans_forgotten_total"), "forgotten"),
+                Query(HERE.rate("rillcast_trace_spans_forgotten_total", by="fate"), "forgotten {{fate}}"),
                 Query(HERE.rate("rillcast_traces_kept_total"), "kept"),
                 Query(HERE.rate("rillcast_traces_not_kept_total"), "could not be kept"),
                 Query(HERE.rate("rillcast_signaling_join_traces_dropped_total"), "joins dropped"),

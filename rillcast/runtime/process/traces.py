@@ -16,6 +16,7 @@ from rillcast.runtime.process.version import product_version
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.telemetry.kept_spans import found
 from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.telemetry.span_store import Fate
 from rillcast.runtime.telemetry.tracing import Tracing, configure_tracing, recorder
 
 log = get_logger(__name__)
@@ -56,13 +57,13 @@ async def serve(bus: Bus, info: NodeInfo) -> None:
 
 async def tell(bus: Bus, node: NodeId) -> NoReturn:
     """Each second, tell others which traces to keep; until cancelled."""
-    forgotten = 0
+    told = dict.fromkeys(Fate, 0)
     while True:
         await asyncio.sleep(EVERY_S)
         if (ours := recorder()) is None:
             continue
-        if ours.forgotten > forgotten:
-            metrics.TRACE_SPANS_FORGOTTEN.inc(ours.forgotten - forgotten)
-            forgotten = ours.forgotten
+        for fate, forgotten in ours.store.forgotten.items():
+            metrics.TRACE_SPANS_FORGOTTEN.labels(fate.value).inc(forgotten - told[fate])
+            told[fate] = forgotten
         if news := ours.take_news():
             await bus.emit(subjects.TRACES_KEPT, TracesKept(node=node, traces=news))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from itertools import islice
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages.traces import MOST_SPANS, FinishedSpan, TracesAnswer, TracesRequest
@@ -10,35 +11,29 @@ from rillcast.runtime.telemetry.recorder import APP, SESSION, STREAM, Recorder
 
 
 def found(node: NodeId, recorder: Recorder | None, request: TracesRequest) -> TracesAnswer:
-    """What `recorder` has of it. Takes about a millisecond for 4,000 spans."""
+    """What `recorder` has of it. Takes some milliseconds for 4,000 spans."""
     if recorder is None:
         return TracesAnswer(node=node)
-    ring = tuple(recorder.ring)
-    wanted = request.traces or newest(ring, request)
-    place = {trace: number for number, trace in enumerate(wanted)}
-    chosen = [span for span in ring if span.trace in place]
-    chosen.sort(key=lambda span: place[span.trace])
+    store = recorder.store
+    wanted = request.traces or newest(store.traces(), request)
+    chosen = [span for trace in wanted for span in store.of(trace)]
     return TracesAnswer(
         node=node,
         spans=tuple(chosen[:MOST_SPANS]),
-        kept=len(ring),
-        forgotten=recorder.forgotten,
+        kept=len(store),
+        forgotten=sum(store.forgotten.values()),
         cut=max(0, len(chosen) - MOST_SPANS),
     )
 
 
-def newest(ring: Collection[FinishedSpan], request: TracesRequest) -> list[str]:
-    """The traces that are asked for, that with the newest span first."""
-    failed = {span.trace for span in ring if span.error} if request.failed else None
-    traces: dict[str, None] = {}
-    for span in reversed(tuple(ring)):
-        if span.trace in traces or (failed is not None and span.trace not in failed):
-            continue
-        if _is_about(span, request):
-            traces[span.trace] = None
-            if len(traces) >= request.most:
-                break
-    return list(traces)
+def newest(traces: Sequence[Sequence[FinishedSpan]], request: TracesRequest) -> list[str]:
+    """Those of `traces` that are asked for, in the same order."""
+    wanted = (
+        spans[0].trace
+        for spans in traces
+        if any(_is_about(span, request) for span in spans) and (not request.failed or any(span.error for span in spans))
+    )
+    return list(islice(wanted, request.most))
 
 
 def _is_about(span: FinishedSpan, request: TracesRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Spans that are recorded: light ones, kept in a bounded ring of this process, and handed to the exporter if there is
+"""Spans that are recorded: light ones, kept in a bounded store of this process, and handed to the exporter if there is
 one.
 
 The spans of the SDK cost 25 µs each, and a join has some ten of them. These cost a fraction of it, so they are always
@@ -6,16 +6,15 @@ made, and `rillcast trace` shows them without any other program. What is exporte
 thread that sends them (`export`).
 
 A trace is sampled by its id: its root decides, and everybody else follows what the header says. The spans of a trace
-that is not sampled wait in the ring. If one of them fails, or the root takes long, the trace is *kept*: what waits here
-is exported, what follows too, and the other processes are told (`take_news`), who do the same. So what is lost of a
-failed trace is only what was pushed out of a ring before.
+that is not sampled wait in the store. If one of them fails, or the root takes long, the trace is *kept*: what waits
+here is exported, what follows too, and the other processes are told (`take_news`), who do the same. So what is lost of
+a failed trace is only what was pushed out of a store before.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import Token
@@ -29,6 +28,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages.traces import MOST_ATTRIBUTES, MOST_TRACES, FinishedSpan, SpanRole, SpanValue
 from rillcast.runtime import metrics
+from rillcast.runtime.telemetry.span_store import SpanStore
 
 APP, STREAM, SESSION = "rillcast.app", "rillcast.stream", "rillcast.session"
 """The attributes by which traces are found. Several streams are separated by commas."""
@@ -78,6 +78,10 @@ class RecordedSpan(Span):
         self._attributes = attributes
         self._error = ""
         self._ended = False
+        self._top: RecordedSpan | None = None if above is None else above._top or above
+        """The uppermost one above this one in this process."""
+        self.told = True
+        """Whether anything of it is to be told, and of what is below it here. Counts in the uppermost."""
         self.about: RecordedSpan | None = above.about if above is not None else None
         """The span here, this one or one above, that says which app, stream and session all this is about."""
         if SESSION in attributes or STREAM in attributes:
@@ -144,6 +148,8 @@ class RecordedSpan(Span):
         if self._ended:
             return
         self._ended = True
+        if not (self._top or self).told:
+            return
         took = time.perf_counter_ns() - self._began if end_time is None else max(0, end_time - self._began_ns)
         self._recorder.ended(
             FinishedSpan(
@@ -174,11 +180,9 @@ class Recorder(trace.TracerProvider, trace.Tracer):
         sink: Sink | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`most`: spans in the ring. `ratio`: of the traces that begin here, how many are exported in any case.
+        """`most`: spans in the store. `ratio`: of the traces that begin here, how many are exported in any case.
         `slow_s`: a root that took longer is like a failed one; 0: none is. `sink`: without it nothing is exported."""
-        self.ring: deque[FinishedSpan] = deque(maxlen=most)
-        self.forgotten = 0
-        """Spans that newer ones have pushed out."""
+        self.store = SpanStore(most)
         self.kept: dict[str, None] = {}
         """Traces that are exported although they were not sampled, the oldest first."""
         self._below = round(ratio * (1 << _RATIO_BITS))
@@ -245,10 +249,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
         """Called once for each span, from any thread."""
         if span.name in _NEVER_TOLD or (span.name in _UNTOLD and not span.error):
             return
-        ring = self.ring
-        if len(ring) == ring.maxlen:
-            self.forgotten += 1
-        ring.append(span)
+        self.store.add(span)
         if self._sink is None:
             return
         if span.sampled or span.trace in self.kept:
@@ -271,17 +272,25 @@ class Recorder(trace.TracerProvider, trace.Tracer):
         del self._news[:-MOST_TRACES]
 
     def keep(self, traces: Iterable[str]) -> None:
-        """Export what there is of these traces, and what comes: this process or another one has seen that they failed.
-        One look at the ring, however many they are."""
+        """Export what there is of these traces, and what comes: this process or another one has seen that they
+        failed."""
         new = dict.fromkeys(one for one in traces if one not in self.kept)
         if not new or self._sink is None:
             return
         self.kept.update(new)
         while len(self.kept) > MOST_KEPT:
             del self.kept[next(iter(self.kept))]
-        for waiting in tuple(self.ring):
-            if waiting.trace in new and not waiting.sampled:
-                self._sink(waiting)
+        for one in new:
+            for waiting in self.store.of(one):
+                if not waiting.sampled:
+                    self._sink(waiting)
+
+    def drop(self, span: Span) -> None:
+        """It was nothing that is told, and neither is what is below it in this process, then and later. What was
+        exported of it before stays so."""
+        if isinstance(span, RecordedSpan):
+            span.told = False
+            self.store.forget(span.trace_id)
 
     def take_news(self) -> tuple[str, ...]:
         """Traces that others are to be told to keep, once; at most `MOST_TRACES`."""

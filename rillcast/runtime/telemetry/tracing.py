@@ -21,6 +21,7 @@ __all__ = [
     "Logger",
     "Tracing",
     "configure_tracing",
+    "drop",
     "error_type",
     "extract",
     "flush_tracing",
@@ -93,6 +94,12 @@ def extract(headers: Mapping[str, str] | None) -> Context:
 def recorder() -> Recorder | None:
     """Where the spans of this process are; None where none are made."""
     return _Process.provider if isinstance(_Process.provider, Recorder) else None
+
+
+def drop(span: Span) -> None:
+    """Nothing of this span, and of what is below it here, is to be told."""
+    if (ours := recorder()) is not None:
+        ours.drop(span)
 
 
 def record_traces(provider: Recorder | None) -> None:

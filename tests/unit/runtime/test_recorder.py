@@ -14,6 +14,7 @@ from rillcast.contracts.messages import FinishedSpan, TracesRequest
 from rillcast.contracts.messages.traces import MOST_ATTRIBUTES, MOST_TRACES, SpanRole
 from rillcast.runtime.telemetry.kept_spans import found
 from rillcast.runtime.telemetry.recorder import KEEPS_PER_S, MOST_KEPT, MOST_TEXT, Recorder
+from rillcast.runtime.telemetry.span_store import in_order
 from rillcast.runtime.telemetry.tracing import extract, inject, record_traces, tracer
 
 HERE = NodeId("edge-1")
@@ -37,6 +38,10 @@ def names(spans: list[FinishedSpan]) -> list[str]:
     return [span.name for span in spans]
 
 
+def kept(recorder: Recorder) -> list[FinishedSpan]:
+    return in_order(recorder.store.traces())
+
+
 def fail(name: str) -> None:
     with pytest.raises(RillcastError), ours.start_as_current_span(name):
         raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, "SECRET")
@@ -46,7 +51,7 @@ def test_a_span_knows_its_parent_its_trace_and_how_long_it_took() -> None:
     recorder, _ = recording()
     with ours.start_as_current_span("outer"), ours.start_as_current_span("inner", kind=SpanKind.CLIENT):
         pass
-    inner, outer = recorder.ring
+    inner, outer = kept(recorder)
     assert (inner.trace, inner.parent, inner.role) == (outer.trace, outer.span, SpanRole.CLIENT)
     assert outer.parent == ""
     assert outer.took_ns >= inner.took_ns > 0
@@ -60,7 +65,7 @@ def test_a_span_goes_on_at_another_node() -> None:
         inject(headers)
     with ours.start_as_current_span("answers", context=extract(headers)):
         pass
-    asks, answers = recorder.ring
+    asks, answers = kept(recorder)
     assert (answers.trace, answers.parent) == (asks.trace, asks.span)
 
 
@@ -68,7 +73,7 @@ def test_the_ring_forgets_the_oldest_and_counts_them() -> None:
     recorder, _ = recording(3)
     for number in range(5):
         ours.start_span(str(number)).end()
-    assert (names(list(recorder.ring)), recorder.forgotten) == (["2", "3", "4"], 2)
+    assert (names(kept(recorder)), sum(recorder.store.forgotten.values())) == (["2", "3", "4"], 2)
 
 
 def test_a_span_ends_once_and_says_nothing_more() -> None:
@@ -77,7 +82,7 @@ def test_a_span_ends_once_and_says_nothing_more() -> None:
     span.end()
     span.end()
     span.set_attribute("late", 1)
-    (ended,) = recorder.ring
+    (ended,) = kept(recorder)
     assert ended.attributes == {}
     assert not span.is_recording()
 
@@ -87,7 +92,7 @@ def test_an_error_is_a_code_and_a_cancelled_span_is_none() -> None:
     fail("refused")
     with pytest.raises(asyncio.CancelledError), ours.start_as_current_span("given up"):
         raise asyncio.CancelledError
-    refused, given_up = recorder.ring
+    refused, given_up = kept(recorder)
     assert (refused.error, given_up.error) == (ErrorCode.NO_NODE_AVAILABLE.value, "")
 
 
@@ -97,7 +102,7 @@ def test_attributes_are_short_and_few() -> None:
         "a", attributes={"long": "x" * 5_000, "true": True, "kind": SpanRole.CLIENT}
     ) as span:
         span.set_attributes({f"{number}": -1.5 for number in range(5 * MOST_ATTRIBUTES)})
-    said = recorder.ring[0].attributes
+    said = kept(recorder)[0].attributes
     assert (said["long"], said["true"], said["kind"], said["0"]) == ("x" * MOST_TEXT, True, "client", "-1.5")
     assert len(said) == MOST_ATTRIBUTES
 
@@ -107,7 +112,7 @@ def test_a_link_names_a_span_of_another_trace() -> None:
     with ours.start_as_current_span("cause") as cause:
         context = cause.get_span_context()
     ours.start_span("comes of it", links=[Link(context)]).end()
-    cause_span, linked = recorder.ring
+    cause_span, linked = kept(recorder)
     assert linked.link == f"{cause_span.trace}-{cause_span.span}"
     assert linked.trace != cause_span.trace
 
@@ -225,7 +230,7 @@ def test_the_newest_trace_of_a_stream_a_session_or_an_app_is_found() -> None:
     assert asked(recorder, about="s1", most=5) == ["part", "two", "part", "one"]
     assert asked(recorder, app="other") == []
     assert asked(recorder, about="s") == []
-    assert asked(recorder, traces=(recorder.ring[0].trace,)) == ["part", "one"]
+    assert asked(recorder, traces=(kept(recorder)[0].trace,)) == ["part", "one"]
 
 
 def test_a_process_that_keeps_nothing_says_so() -> None:

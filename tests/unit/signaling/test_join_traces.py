@@ -12,7 +12,9 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
-from rillcast.runtime.telemetry.tracing import tracer
+from rillcast.runtime.telemetry.recorder import Recorder
+from rillcast.runtime.telemetry.span_store import in_order
+from rillcast.runtime.telemetry.tracing import record_traces, tracer
 from rillcast.testing.eventually import eventually
 from rillcast.testing.spans import recorded_spans
 from services.signaling import metrics
@@ -299,6 +301,26 @@ async def test_a_flood_of_refusals_leaves_so_many_spans_in_a_second(exporter: In
         traces.refused(session(number), "unauthorized_access")
     assert len(told(exporter)) == REFUSED_PER_S
     assert len(traces) == 0
+
+
+async def test_of_a_refused_join_that_is_dropped_nothing_is_left_and_nothing_comes() -> None:
+    recorder = Recorder(1_000)
+    record_traces(recorder)
+    try:
+        traces = JoinTraces(lambda: 0.0)
+        for number in range(5 * REFUSED_PER_S):
+            traces.begin(session(number), Role.PLAY, APP, STREAM, "whep")
+            with traces.within(session(number)):
+                with ours.start_as_current_span("POST"):
+                    pass
+                late = ours.start_span("request edge.close")
+            traces.refused(session(number), "unauthorized_access")
+            late.end()
+        spans = in_order(recorder.store.traces())
+    finally:
+        record_traces(None)
+    assert {span.trace for span in spans} == {span.trace for span in spans if span.name == "play"}
+    assert len(spans) == 3 * REFUSED_PER_S
 
 
 async def test_joins_under_way_have_a_bound(exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,8 @@ class Kept:
 
 def recorder(spans: list[FinishedSpan]) -> Recorder:
     made = Recorder(100)
-    made.ring.extend(spans)
+    for span in spans:
+        made.store.add(span)
     return made
 
 

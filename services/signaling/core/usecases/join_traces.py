@@ -25,7 +25,7 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
-from rillcast.runtime.telemetry.tracing import tracer
+from rillcast.runtime.telemetry.tracing import drop, tracer
 from services.signaling import metrics
 
 MOST_OPEN = 20_000
@@ -195,7 +195,8 @@ class JoinTraces:
 
     def drop(self, session: SessionId) -> None:
         """It was no join: nothing of it is told."""
-        self._open.pop(session, None)
+        if (join := self._open.pop(session, None)) is not None:
+            drop(join.span)
         self._unshown.pop(session, None)
 
     # ---- inside
