@@ -17,7 +17,7 @@ from rillcast.cluster.shares import SharedPlaces
 from rillcast.contracts.event_records import ClusterEvent, EventKind
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.testing.eventually import eventually, within
-from services.signaling.rest.adapters import event_stream
+from services.signaling.rest.adapters import server_sent
 from tests.integration.signaling.wire import WireCluster
 from tests.unit.signaling.operator_sessions import add_user, authenticate
 
@@ -111,7 +111,7 @@ async def test_who_comes_back_with_the_last_id_is_given_what_it_missed(c: WireCl
 
 
 async def test_silence_is_filled_with_comments(c: WireCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PAUSE_S", 0.05)
+    monkeypatch.setattr(server_sent, "PAUSE_S", 0.05)
     async with listening(c) as heard:
         await eventually(lambda: len(c.service.core.happens.feed) == 1, 5.0, "the listener")
         await asyncio.sleep(0.3)
@@ -150,7 +150,7 @@ async def test_one_listener_too_many_is_told_so_and_counted(c: WireCluster) -> N
 async def test_a_reader_that_stalls_is_cut_off_and_others_hear_everything(
     c: WireCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "SEND_S", 0.5)
+    monkeypatch.setattr(server_sent, "SEND_S", 0.5)
     feed, before = c.service.core.happens.feed, metric("event_listeners_cut_total", reason="not_taken")
     stalled = socket.create_connection(("127.0.0.1", c.port))
     try:
@@ -189,7 +189,7 @@ async def test_only_what_is_asked_for_comes(c: WireCluster) -> None:
 async def test_whoever_hears_nothing_of_what_happens_is_kept_awake(
     c: WireCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "PAUSE_S", 0.0)
+    monkeypatch.setattr(server_sent, "PAUSE_S", 0.0)
     async with listening(c, path=f"{PATH}?app=live") as heard:
         note(c, 1)
         note(c, 2, app="live")
@@ -220,8 +220,8 @@ async def test_the_answer_ends_in_order_when_the_instance_drains(c: WireCluster)
 
 
 async def test_whose_login_holds_no_more_is_let_go(c: WireCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PAUSE_S", 0.05)
-    monkeypatch.setattr(event_stream, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_sent, "PAUSE_S", 0.05)
+    monkeypatch.setattr(server_sent, "LOOK_S", 0.1)
     async with c.stranger(headers=c.credentials) as admin, c.stranger() as http:
         await add_user(admin, "vic", scope="system", userType="READ_ONLY", appNameUserType={"system": "READ_ONLY"})
         assert (await authenticate(http, "vic"))["success"]

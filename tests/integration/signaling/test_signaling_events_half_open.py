@@ -29,7 +29,7 @@ from services.signaling import app
 from services.signaling.app import http_limits, http_options
 from services.signaling.config import SignalingSettings
 from services.signaling.core.usecases.event_feed import MOST_BYTES
-from services.signaling.rest.adapters import event_stream
+from services.signaling.rest.adapters import server_sent
 from services.signaling.tls.wire import listen
 from tests.integration.signaling.wire import WireCluster
 
@@ -62,7 +62,7 @@ def listeners() -> float | None:
 async def test_what_waits_for_one_that_never_reads_is_bounded_and_all_of_it_closes(
     c: WireCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "SEND_S", 0.5)
+    monkeypatch.setattr(server_sent, "SEND_S", 0.5)
     feed, before, many = c.service.core.happens.feed, cut(), 0
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -105,7 +105,7 @@ def can_make_networks() -> bool:
 
 @pytest.mark.skipif(not can_make_networks(), reason="needs Linux, root and ip")
 async def test_one_whose_machine_vanishes_is_let_go(c: WireCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PAUSE_S", 0.2)
+    monkeypatch.setattr(server_sent, "PAUSE_S", 0.2)
     feed = c.service.core.happens.feed
     async with elsewhere() as name:
         keep_alive = KeepAlive(idle_s=1, every_s=1, give_up_s=3)
