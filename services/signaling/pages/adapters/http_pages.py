@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from rillcast.contracts.ids import AppName
+from services.signaling.core.domain.conditional import has_already, takes_gzip
 from services.signaling.core.ports import Apps
 from services.signaling.pages.adapters.bookmarks import ABSENT, LEADS_TO, SAMPLES
 
@@ -28,8 +29,6 @@ PAGES = {
 }
 _CAMERA = "camera=(self), microphone=(self), display-capture=(self)"
 _NO_CAMERA = "camera=(), microphone=(), display-capture=()"
-_TAG = re.compile(r'"[^"]*"')
-_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII | re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 
 
@@ -43,22 +42,27 @@ class File:
     media_type: str
     tag: str
     """Its ETag: another one for any other content."""
+    compressed_tag: str
+    """That of the compressed form, which is other bytes."""
 
     @classmethod
     def read(cls, path: Path) -> File:
         """As it is on the disk."""
         content = path.read_bytes()
-        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        tag = hashlib.sha256(content).hexdigest()[:32]
         compressed = gzip.compress(content, mtime=0)
-        return cls(content, compressed, mimetypes.guess_type(path.name)[0] or "text/plain", tag)
+        media_type = mimetypes.guess_type(path.name)[0] or "text/plain"
+        return cls(content, compressed, media_type, f'"{tag}"', f'"{tag}-gzip"')
 
     def response(self, request: Request, headers: Mapping[str, str]) -> Response:
         """An answer that holds the file, or says that the client has it already. Clients ask each time, so that none
         has files of two versions."""
-        headers = {"Cache-Control": "no-cache", "ETag": self.tag, "Vary": "Accept-Encoding", **headers}
-        if self.tag in _TAG.findall(request.headers.get("if-none-match", "")):
+        packed = takes_gzip(",".join(request.headers.getlist("accept-encoding")))
+        tag = self.compressed_tag if packed else self.tag
+        headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": "Accept-Encoding", **headers}
+        if has_already(",".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
-        if _GZIP.search(request.headers.get("accept-encoding", "")):
+        if packed:
             headers["Content-Encoding"] = "gzip"
             return Response(self.compressed, media_type=self.media_type, headers=headers)
         return Response(self.content, media_type=self.media_type, headers=headers)
