@@ -140,6 +140,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.edge_accept(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_select(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_look(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.transcoder_preview(ANY), {_SIGNALING}, {_TRANSCODER}),
         (subjects.session_mute(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.session_changed(ANY), {_ORIGIN, _EDGE}, {_SIGNALING}),
         (subjects.SIGNALING_ADMIT, {_ORIGIN}, {_SIGNALING}),
@@ -238,9 +239,13 @@ JOURNALS = (
     ),
 )
 """One row for each journal of `subjects`, made like the buckets."""
-MAY_MISS = (f"{subjects.PREFIX}.node.traces.", subjects.TRACES_KEPT)
+MAY_MISS = (
+    f"{subjects.PREFIX}.node.traces.",
+    subjects.TRACES_KEPT,
+    f"{subjects.PREFIX}.transcoder.preview.",
+)
 """Where subjects begin without whose permission a node runs all the same, so that nodes can be upgraded before the
-users of NATS are made anew: only what shows traces is missing then."""
+users of NATS are made anew: only what shows traces, or pictures of streams, is missing then."""
 MAKER = BusUser.LICENSE
 """Who makes the buckets, the queues and the journals, and changes what they are. A user who may do that can have all
 that goes over the bus stored, and read it. So it is one user, of the service that no client ever talks to."""

@@ -35,6 +35,8 @@ EVENTS_PATH = "/rillcast/v1/events"
 """What happens, as Server-Sent Events. The data of each is an `event_records.ClusterEvent`."""
 LIVE_PATH = "/rillcast/v1/live"
 """What the console shows, as Server-Sent Events. Query: ``view`` and what that view can be asked for."""
+PREVIEW_PATH = "/rillcast/v1/apps/{app}/streams/{stream}/preview"
+"""A small picture of a stream, made when it is asked for."""
 NODE_DRAIN_PATH = "/rillcast/v1/nodes/{node}/drain"
 """How far one node is with its drain; POST begins it, DELETE takes it back."""
 

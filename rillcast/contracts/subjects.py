@@ -94,6 +94,12 @@ def edge_look(node: NodeId) -> str:
     return f"{PREFIX}.edge.look.{node}"
 
 
+# --- requests to one transcoder
+def transcoder_preview(node: NodeId) -> str:
+    """`messages.PreviewRequest` → `messages.PreviewAnswer`. Asked while somebody looks at a picture of the stream."""
+    return f"{PREFIX}.transcoder.preview.{node}"
+
+
 # --- requests about a session, to the origin or edge that has it
 def session_close(kind: NodeKind, node: NodeId) -> str:
     """`messages.CloseRequest` → `messages.CloseAnswer`. The kind is that of the node."""

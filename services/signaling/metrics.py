@@ -334,6 +334,11 @@ LIVE_ROUND_SECONDS = Histogram(
     "streams and of different pages that are looked at, and not with the number of consoles.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
+PREVIEWS = Counter(
+    "rillcast_signaling_previews_total",
+    "Small pictures of streams that somebody asked for, by outcome: shown, refused (it was said why there is none).",
+    ["outcome"],
+)
 EVENT_LISTENERS = Gauge("rillcast_signaling_event_listeners", "Operators' programs that listen to events here.")
 EVENT_LISTENERS_CUT = Counter(
     "rillcast_signaling_event_listeners_cut_total",

@@ -21,15 +21,18 @@ from services.transcoder import metrics
 from services.transcoder.adapters.bus_requests import serve_requests
 from services.transcoder.adapters.directory_peers import DirectoryPeers
 from services.transcoder.adapters.os_priority import prefer_media
+from services.transcoder.adapters.process_pictures import ProcessPictures
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
 from services.transcoder.adapters.thread_ladder import LadderThreads
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.ports import Peers, StartCodecs
+from services.transcoder.ports import Peers, Pictures, StartCodecs
 from services.transcoder.usecases.job_factory import JobFactory
+from services.transcoder.usecases.keyframe_feeds import KeyframeFeeds
 from services.transcoder.usecases.ladder_wishes import LadderWishes
 from services.transcoder.usecases.ladder_work import LadderKind
 from services.transcoder.usecases.leaving import Leaving
 from services.transcoder.usecases.media_jobs import MediaJobs
+from services.transcoder.usecases.previews import Previews
 from services.transcoder.usecases.running_jobs import RunningJobs
 from services.transcoder.usecases.source_feed import SourceFeeds
 from services.transcoder.usecases.work import WorkKind
@@ -50,6 +53,7 @@ class Transcoder:
         wishes: LadderWishes,
         codecs: StartCodecs,
         peers: Peers,
+        pictures: Pictures,
         more_kinds: Sequence[WorkKind] = (),
     ) -> None:
         """`more_kinds`: of work, besides ladders."""
@@ -82,6 +86,7 @@ class Transcoder:
             on_outcome=lambda outcome: metrics.FEEDS.labels(outcome).inc(),
         )
         ladders = LadderKind(wishes, codecs, plane=plane, sources=sources, linger_s=settings.linger_s, clock=clock)
+        feeds = SourceFeeds(origins, plane=plane, tasks=tasks, clock=clock, sources=sources)
         self.jobs = MediaJobs(
             (ladders, *more_kinds),
             node=media.node,
@@ -91,7 +96,7 @@ class Transcoder:
             new_job=JobFactory(
                 node=media.node,
                 store=media.renditions,
-                feeds=SourceFeeds(origins, plane=plane, tasks=tasks, clock=clock, sources=sources),
+                feeds=feeds,
                 relays=self.relays,
                 load=media.load,
                 peers=peers,
@@ -101,18 +106,30 @@ class Transcoder:
             ),
             clock=clock,
         )
+        keyframes = KeyframeFeeds(watch=media.watch, running=self.running, feeds=feeds, load=media.load, clock=clock)
+        self.previews = Previews(
+            watch=media.watch,
+            running=self.running,
+            keyframes=keyframes,
+            pictures=pictures,
+            tasks=tasks,
+            per_s=settings.previews_per_s,
+            clock=clock,
+            wall_ms=wall_ms,
+        )
         self.leaving = Leaving(self.jobs, self.running, self.relays)
         self._witness = DoubtWitness(media.node, media.outbox, parents=origins.witness, children=self.relays.witness)
         for handler in (self._witness.on_event, self.running.on_event, self.relays.on_event):
             media.on_event(handler)
         media.on_packet(self.running.on_packet)
+        media.on_packet(keyframes.on_packet)
         media.also(wishes.run)
         media.also(self.jobs.look_around)
 
     async def serve(self) -> None:
         """Begin to answer requests on the bus."""
         media = self._media
-        await serve_requests(media.bus, media.node, self.relays)
+        await serve_requests(media.bus, media.node, self.relays, self.previews)
         await self._witness.serve(media.bus)
 
     def report(self) -> Report:
@@ -129,13 +146,18 @@ async def run(settings: TranscoderSettings) -> None:
     async with open_media_node(settings, NodeKind.TRANSCODER, plane=plane) as (node, media):
         encoders = EncoderChoice(settings.preset, hardware=settings.encoders == "auto")
         log.info("Encoders chosen", **await asyncio.to_thread(encoders.decide))
+        pictures = ProcessPictures()
         transcoder = Transcoder(
             settings,
             media,
             wishes=LadderWishes(await node.kv(BUCKET_LADDERS), await node.kv(BUCKET_BROADCASTS)),
             codecs=LadderThreads(encoders, settings.gop_s),
             peers=DirectoryPeers(node.directory, node.info.node),
+            pictures=pictures,
         )
-        await transcoder.serve()
-        await media.live(node, report=transcoder.report, leaving=transcoder.leaving)
-        await transcoder.jobs.close()
+        try:
+            await transcoder.serve()
+            await media.live(node, report=transcoder.report, leaving=transcoder.leaving)
+            await transcoder.jobs.close()
+        finally:
+            await pictures.close()

@@ -26,3 +26,5 @@ class TranscoderSettings(MediaSettings):
     """The share of all processors that media jobs may take. A node beyond it begins no rung."""
     max_children: int = Field(default=64, ge=1)
     """How many nodes may take rungs of one stream from here. More of them are refused."""
+    previews_per_s: float = Field(default=5.0, ge=0.0, le=100.0)
+    """Small pictures of streams made in a second, while somebody looks; 0 = none."""

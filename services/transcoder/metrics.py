@@ -53,3 +53,18 @@ ERRORS = Counter(
 RUNGS_DROPPED = Counter(
     "rillcast_transcoder_rungs_dropped", "Rungs withdrawn from a running job: overload, encoder", ["reason"]
 )
+PREVIEWS = Counter(
+    "rillcast_transcoder_previews",
+    "Small pictures of streams that signaling asked for, by outcome: made, kept (the last one is young enough), "
+    "no_video, codec, no_keyframe, undecodable, too_large, failed, gone (the stream), busy",
+    ["outcome"],
+)
+PREVIEW = Histogram(
+    "rillcast_transcoder_preview_seconds",
+    "How long a small picture took, from the question for the stream's media to the JPEG",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8),
+)
+PICTURE_PROCESSES_LOST = Counter(
+    "rillcast_transcoder_picture_processes_lost",
+    "Processes that make small pictures and ended, or were ended, because of what they decoded",
+)

@@ -13,8 +13,21 @@ from rillcast.media.plane import Plane
 from rillcast.runtime.ports import Bus, KeyValue
 from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.picture_words import Made
 
-__all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs", "WallClock"]
+__all__ = [
+    "Bus",
+    "Clock",
+    "Codecs",
+    "KeyValue",
+    "Outcome",
+    "Peers",
+    "Pictures",
+    "Plane",
+    "Produced",
+    "StartCodecs",
+    "WallClock",
+]
 
 Clock = Callable[[], float]
 """Tells the time in seconds. The clock is monotonic and counts from anywhere."""
@@ -27,6 +40,15 @@ class Peers(Protocol):
 
     def have_room(self) -> bool:
         """Whether at least one of them takes new work and isn't full."""
+        ...
+
+
+class Pictures(Protocol):
+    """Makes small pictures of keyframes, where a hostile one harms nobody."""
+
+    async def make(self, codec: str, keyframe: bytes) -> Made:
+        """A picture of a keyframe, or why there is none. The codec is one of `ladder_wish.DECODED`. It takes 2 s at
+        most once it is its turn."""
         ...
 
 

@@ -216,7 +216,7 @@ REFUSED: Mapping[str, str] = {
     "encodingQueueSize": "the settings of transcoders (RILLCAST_TRANSCODER_…) say how is encoded",
     "forceAspectRatioInTranscoding": "the settings of transcoders (RILLCAST_TRANSCODER_…) say how is encoded",
     "forceDecoding": "the settings of transcoders (RILLCAST_TRANSCODER_…) say how is encoded",
-    "generatePreview": "this build makes no previews",
+    "generatePreview": "this build writes no pictures to previews/, and makes them when somebody looks",
     "gopSize": "the settings of transcoders (RILLCAST_TRANSCODER_…) say how is encoded",
     "hlsEnabledViaDash": "this build makes no DASH",
     "hlsEncryptionKeyInfoFile": "this build makes no HLS, so that it would protect nothing",

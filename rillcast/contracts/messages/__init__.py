@@ -49,6 +49,7 @@ from rillcast.contracts.messages.nodes import (
     StreamTrouble,
     TreePlace,
 )
+from rillcast.contracts.messages.previews import NoPreview, PreviewAnswer, PreviewRequest
 from rillcast.contracts.messages.relays import (
     RelayAnswer,
     RelayClose,
@@ -108,6 +109,7 @@ __all__ = [
     "LookRequest",
     "MachineMemory",
     "MuteRequest",
+    "NoPreview",
     "NodeConfirm",
     "NodeConfirmed",
     "NodeDoubted",
@@ -120,6 +122,8 @@ __all__ = [
     "PasswordTried",
     "PlayRequest",
     "PlaySubscription",
+    "PreviewAnswer",
+    "PreviewRequest",
     "PublishRequest",
     "RelayAnswer",
     "RelayClose",

@@ -26,8 +26,12 @@ DIAGNOSTIC: frozenset[str] = frozenset(
         "rillcast_signaling_kept_offers_bytes",
         "rillcast_signaling_not_served_total",
         "rillcast_signaling_player_reports_unwritten_total",
+        "rillcast_signaling_previews_total",
         "rillcast_signaling_reservations_displaced_total",
         "rillcast_signaling_short_subscriber_secrets_total",
         "rillcast_signaling_undeclared_proxies_total",
+        "rillcast_transcoder_picture_processes_lost_total",
+        "rillcast_transcoder_preview_seconds",
+        "rillcast_transcoder_previews_total",
     }
 )

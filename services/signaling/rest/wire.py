@@ -17,6 +17,7 @@ from rillcast.runtime.wall_clock import wall_ms
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
+from services.signaling.rest.adapters.bus_previews import BusPreviews
 from services.signaling.rest.adapters.bus_traces import BusTraces
 from services.signaling.rest.adapters.event_route import event_route
 from services.signaling.rest.adapters.http_frame import Frame
@@ -24,6 +25,7 @@ from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices
 from services.signaling.rest.adapters.live_route import live_route
+from services.signaling.rest.adapters.preview_route import preview_route
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
 from services.signaling.rest.adapters.rest_api import rest_api
 from services.signaling.rest.adapters.setting_meanings import meanings
@@ -46,6 +48,7 @@ from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
 from services.signaling.rest.usecases.own_account import OwnAccount
 from services.signaling.rest.usecases.player_reports import PlayerReports
+from services.signaling.rest.usecases.previews import Previews
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.push_notifications import PushNotifications
 from services.signaling.rest.usecases.servers import Servers
@@ -138,7 +141,9 @@ def wire(core: Core, operators: Operators) -> Rest:
     frame = Frame(gate)
     events = event_route(gate, core.tally, core.clients, core.happens.feed)
     feed = live_route(gate, core.tally, core.clients, live)
-    return Rest([ProxyRoute(gate, frame), events, feed, *routes], services, frame)
+    pictures = Previews(core.host.directory.placeable, streams.published, BusPreviews(core.host.bus).ask, clock)
+    own = (events, feed, preview_route(gate, pictures))
+    return Rest([ProxyRoute(gate, frame), *own, *routes], services, frame)
 
 
 def _live(core: Core, book: NodeBook, version: str) -> LiveFeed:

@@ -21,7 +21,7 @@ from services.transcoder.domain.ladder import MAX_SOURCE_SIDE
 from services.transcoder.domain.timeline import CLOCK_RATE
 
 TIME_BASE = Fraction(1, CLOCK_RATE)
-_DECODERS = {"H264": "h264", "VP8": "vp8", "VP9": "libvpx-vp9", "AV1": "libdav1d", "H265": "hevc"}
+DECODERS = {"H264": "h264", "VP8": "vp8", "VP9": "libvpx-vp9", "AV1": "libdav1d", "H265": "hevc"}
 """libvpx rather than FFmpeg's own VP9: that one wants spatial layers framed as WebRTC doesn't."""
 _NEVER = 1_000_000
 """Frames between keyframes as the encoder is told: ours come by time, not by count, since cameras vary their rate."""
@@ -35,7 +35,7 @@ class Decoder:
     """The decoder of one source. After an error it has to be replaced by a new one."""
 
     def __init__(self, codec: str) -> None:
-        self._context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[codec], "r"))
+        self._context = cast(VideoCodecContext, av.CodecContext.create(DECODERS[codec], "r"))
         self._context.thread_count = 1
         self._context.flags |= Flags.low_delay  # there are no B-frames in WebRTC: nothing to wait for
 

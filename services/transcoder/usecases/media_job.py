@@ -83,6 +83,7 @@ class MediaJob:
         self._keyframe_asked = -KEYFRAME_EVERY_S
         self.end_reason: JobEnd | None = None
         """Why it ended; None while it runs or if it never held the lease."""
+        self._listeners: list[Callable[[bytes], None]] = []
         self._start = StartSpan(kind.kind, live.app, live.stream)
         self._work = kind.start(self, live, order, worker)
 
@@ -159,6 +160,23 @@ class MediaJob:
             source=partial(self._work.source_of, track),
         )
 
+    def listen(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Tell `listener` of every packet of the source as well, until what is returned is called. The source comes in
+        meanwhile, also while the work rests. A node has at most one relay of a track, so whoever else wants packets of
+        this source gets them here."""
+        self._listeners.append(listener)
+        self._changed.set()
+
+        def leave() -> None:
+            self._listeners.remove(listener)
+            self._changed.set()
+
+        return leave
+
+    def takes(self, track: TrackId) -> bool:
+        """Whether this is the track that comes in, and the job is at work."""
+        return self.held and self._order.source.track == track
+
     # ---- what the work tells it
 
     def announce(self) -> None:
@@ -194,6 +212,8 @@ class MediaJob:
     def on_packet(self, data: bytes) -> None:
         """A whole RTP packet of the source."""
         self._work.on_packet(data)
+        for listener in tuple(self._listeners):
+            listener(data)
 
     def on_stats(self, stats: SourceStats) -> None:
         """The figures of the source, which the plane reports once a second."""
@@ -279,12 +299,12 @@ class MediaJob:
         with self._start.within():
             intake = await self._work.step(now)
             self._judge(now)
-            if intake is Intake.NOTHING:
+            if intake is Intake.NOTHING and not self._listeners:
                 self._feed.close()
             else:
                 supply = TrackSupply(self._order.source, self._live.record.owner, self.stream_claim)
                 self._feed.bring(self._live, supply, self._fed)
-            self._feed.tap(intake is Intake.PACKETS)
+            self._feed.tap(intake is Intake.PACKETS or bool(self._listeners))
         if tracks := len(self._work.tracks):
             self._start.made(tracks)
 

@@ -6,6 +6,7 @@ the structs, lists and mappings inside it.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import pkgutil
 import re
@@ -43,6 +44,7 @@ CHECKED_LATER = {LadderRung}
 
 NO_IDS = {"not ASCII": "é", "a slash": "a/b", "a space": "a b", "nothing": "", "two lines": "a\n", "no end": "a" * 300}
 NO_TEXTS = {"no end": "a" * 1_048_577}
+NO_BYTES = {"no end": "QUFB" * 300_000, "no base64": "é"}
 NO_INTEGERS = {"negative": -3, "65 bits": 2**64, "a hundred digits": 10**99}
 NO_FLOATS = {"negative": -1.5, "no end": 1e300}
 
@@ -66,6 +68,8 @@ def sample(kind: inspect.Type) -> Any:  # noqa: PLR0911  one for each type
             return next(iter(kind.cls)).value
         case inspect.StrType():
             return next(text for text in ("a", "10.0.0.1:5000", "a" * 32, "") if re.search(kind.pattern or "", text))
+        case inspect.BytesType():
+            return "QUFB"
         case inspect.IntType():
             return kind.ge or 0
         case inspect.FloatType():
@@ -81,7 +85,7 @@ def impossible(hint: Any) -> dict[str, Any]:
         return NO_IDS
     if get_origin(hint) is Annotated:
         return impossible(get_args(hint)[0])
-    values: dict[Any, dict[str, Any]] = {str: NO_TEXTS, int: NO_INTEGERS, float: NO_FLOATS}
+    values: dict[Any, dict[str, Any]] = {str: NO_TEXTS, bytes: NO_BYTES, int: NO_INTEGERS, float: NO_FLOATS}
     return values.get(hint, {})
 
 
@@ -174,6 +178,8 @@ def possible(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911  on
             return st.from_regex(pattern)
         case inspect.StrType():
             return st.text(max_size=min(20, kind.max_length or 20))
+        case inspect.BytesType():
+            return st.binary(max_size=20).map(lambda some: base64.b64encode(some).decode())
         case inspect.IntType():
             return st.integers(kind.ge, kind.le)
         case inspect.FloatType():

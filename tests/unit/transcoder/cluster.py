@@ -54,7 +54,7 @@ from services.transcoder.config import TranscoderSettings
 from services.transcoder.ports import StartCodecs
 from services.transcoder.usecases.ladder_wishes import LadderWishes
 from services.transcoder.usecases.work import WorkKind
-from tests.unit.transcoder.fake_codecs import FakeMachine
+from tests.unit.transcoder.fake_codecs import FakeMachine, FakePictures
 from tests.unit.transcoder.pictures import Camera
 
 APP, STREAM = AppName("live"), StreamId("show")
@@ -89,6 +89,7 @@ class TestNode:
         )
         events = PlaneEvents()
         self.plane.on_event = events
+        self.events = events
         self.media = MediaNode(
             settings_of_node,
             info,
@@ -108,6 +109,7 @@ class TestNode:
             wishes=self.wishes,
             codecs=cluster.codecs,
             peers=self,
+            pictures=cluster.pictures,
             more_kinds=cluster.kinds_for(self),
         )
         self.service = made
@@ -170,6 +172,7 @@ class Cluster:
         self.clock = clock = asyncio.get_running_loop().time
         self.machine = FakeMachine()
         self.codecs = codecs or self.machine
+        self.pictures = FakePictures()
         self.broker = FakeBroker()
         self.bus = FakeBus(self.broker)
         self.streams = FakeKeyValue("streams", clock=clock)

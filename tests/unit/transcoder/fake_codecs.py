@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.picture_words import Made
 from services.transcoder.ports import Outcome, Produced
 
 IDR, SLICE = b"\x65", b"\x41"
@@ -78,3 +79,15 @@ class FakeMachine:
 
     def __call__(self, codec: str, deliver: Callable[[Outcome], None]) -> FakeCodecs:
         return FakeCodecs(self, deliver)
+
+
+class FakePictures:
+    """`ports.Pictures` that take no time: all keyframes give the same one."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.made = Made(b"jpeg", 320, 180)
+
+    async def make(self, codec: str, keyframe: bytes) -> Made:
+        self.asked.append(codec)
+        return self.made

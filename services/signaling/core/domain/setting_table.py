@@ -222,7 +222,7 @@ _REFUSED: tuple[tuple[str, Mapping[str, Json]], ...] = (
     ("this build records nothing", {"mp4MuxingEnabled": False, "webMMuxingEnabled": False}),
     ("this build uploads nothing", {"s3RecordingEnabled": False}),
     ("this build keeps no files that it could send others to", {"httpForwardingBaseURL": ""}),
-    ("this build makes no previews", {"generatePreview": False}),
+    ("this build writes no pictures to previews/, and makes them when somebody looks", {"generatePreview": False}),
     ("this build speaks no RTMP", {"rtmpPlaybackEnabled": False}),
     ("this build pulls no streams", {"startStreamFetcherAutomatically": False}),
     ("this build looks at no publisher's resolution or rate of frames", {"maxFpsAccept": 0, "maxResolutionAccept": 0}),

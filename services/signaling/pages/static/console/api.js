@@ -72,22 +72,33 @@ function parsed(answer, text) {
   }
 }
 
-async function ask(method, where, { body, query, signal } = {}) {
+/** A picture as an address that holds all of it: it goes with the element that shows it. */
+function asAddress(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(new ApiError("The picture could not be read.", 200));
+    reader.readAsDataURL(blob);
+  });
+}
+
+async function ask(method, where, { body, query, signal, accept = "application/json" } = {}) {
   const url = new URL(where, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
   const deadline = AbortSignal.timeout(DEADLINE_MS);
-  let answer, text;
+  let answer, text, picture;
   try {
     answer = await fetch(url, {
       method,
       credentials: "same-origin",
-      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      headers: { Accept: accept, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
-    text = await answer.text();
+    if (answer.ok && (answer.headers.get("content-type") ?? "").startsWith("image/")) picture = await answer.blob();
+    else text = await answer.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     tell("silent");
@@ -95,6 +106,7 @@ async function ask(method, where, { body, query, signal } = {}) {
   }
   if ([502, 504].includes(answer.status)) tell("silent");
   else tell("answered");
+  if (picture) return asAddress(picture);
   const json = parsed(answer, text);
   if (answer.ok) return json;
   const words = wordsOf(answer, text, json);
@@ -116,6 +128,8 @@ export const api = {
   post: (where, body, options) => ask("POST", where, { ...options, body: body ?? {} }),
   put: (where, body, options) => ask("PUT", where, { ...options, body: body ?? {} }),
   del: (where, options) => ask("DELETE", where, options),
+  /** Answers with an address for the `src` of an image. */
+  picture: (where, options) => ask("GET", where, { ...options, accept: "image/*, application/json" }),
   done,
   path,
 };

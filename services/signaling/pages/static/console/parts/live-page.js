@@ -7,8 +7,9 @@ import { table } from "./table.js";
 const SIZE = 50, TYPED_MS = 250, LAST = 5_000;
 
 /** `view`: of the feed. `section`: of its rows. `sorts`: `[[word, name]]`. `choices`: `{ name: { label, options } }`.
- * `query`, `setQuery`: as the context has them. Returns `{ element, close() }`. */
-export function livePage({ live, view, section, what, columns, key, caption, sorts, choices = {}, query, setQuery, nothing }) {
+ * `query`, `setQuery`: as the context has them.
+ * `listed(rows)` is called when there may be other rows. Returns `{ element, close() }`. */
+export function livePage({ live, view, section, what, columns, key, caption, sorts, choices = {}, query, setQuery, nothing, listed }) {
   const asked = { q: query.q ?? "", sort: query.sort ?? "health", offset: Math.max(0, Math.min(LAST, Number.parseInt(query.offset, 10) || 0)) };
   for (const name of Object.keys(choices)) asked[name] = query[name] ?? "";
   if (!sorts.some(([word]) => word === asked.sort)) asked.sort = "health";
@@ -56,6 +57,7 @@ export function livePage({ live, view, section, what, columns, key, caption, sor
     if (!state.show(told, line)) return;
     const { head, order, rows } = told;
     const list = (order ?? []).map((id) => rows[section]?.get(id)).filter(Boolean);
+    listed?.(list);
     inner.update(list);
     inner.element.hidden = !list.length;
     const range = head.matched > SIZE ? `${head.offset + 1} to ${head.offset + list.length} of ` : "";

@@ -3,6 +3,7 @@ import { h, link, mark, name } from "../parts/dom.js";
 import { ago, bitrate, bytes, count, duration, number } from "../parts/format.js";
 import { empty } from "../parts/empty.js";
 import { health, line, plain, sentence, why } from "../parts/health.js";
+import { preview } from "../parts/preview.js";
 import { sparkline } from "../parts/sparkline.js";
 import { table } from "../parts/table.js";
 import { timeline } from "../parts/timeline.js";
@@ -46,10 +47,11 @@ export function mount(element, { params, live, to, actions, current }) {
     ],
     empty: () => h("p", { class: "quiet" }, "No edge has told of a viewer."),
   });
-  const picture = h("p", { class: "no-preview" }, "No preview: this version does not make pictures of streams. ", h("a", { href: `/${encodeURIComponent(app)}/watch.html?id=${encodeURIComponent(stream)}`, target: "_blank", rel: "noopener" }, "Watch the stream"));
+  const picture = preview(app, stream, { large: true });
+  const watch = h("p", { class: "below" }, h("a", { href: `/${encodeURIComponent(app)}/watch.html?id=${encodeURIComponent(stream)}`, target: "_blank", rel: "noopener" }, "Watch the stream"));
   const body = h("div", { hidden: true }, answer,
     h("div", { class: "panel" }, h("h2", {}, "From the publisher to the viewers"), path),
-    h("div", { class: "grid below" }, h("div", { class: "panel" }, h("h2", {}, "This stream"), facts, picture), h("div", { class: "panel" }, h("h2", {}, "Comes in with"), rate.element, h("h2", {}, "Viewers"), watching.element)),
+    h("div", { class: "grid below" }, h("div", { class: "panel" }, h("h2", {}, "This stream"), picture.element, facts, watch), h("div", { class: "panel" }, h("h2", {}, "Comes in with"), rate.element, h("h2", {}, "Viewers"), watching.element)),
     h("div", { class: "panel below" }, h("h2", {}, "Renditions"), tracks.element),
     h("div", { class: "grid below" }, h("div", { class: "panel" }, h("h2", {}, "Viewers, the worst off first"), viewers.element), h("div", { class: "panel" }, h("h2", {}, "What happened"), happened.element)));
   const gone = h("div", { hidden: true }, empty("Nobody publishes this stream now", "It is shown here as soon as somebody does.", h("a", { class: "button", href: "#/streams" }, "All streams"), h("a", { class: "button", href: `#/sessions?app=${encodeURIComponent(app)}&stream=${encodeURIComponent(stream)}` }, "Who was there")));
@@ -126,5 +128,5 @@ export function mount(element, { params, live, to, actions, current }) {
   }
 
   const feed = live.look({ view: "stream", app, stream }, (told, one) => { if (current()) update(told, one); });
-  return { unmount() { feed.close(); rate.destroy(); watching.destroy(); } };
+  return { unmount() { feed.close(); picture.close(); rate.destroy(); watching.destroy(); } };
 }
