@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling.core.domain.http_status import status_of
-from services.signaling.operators.domain.rights import Caller
+from services.signaling.operators.domain.rights import Caller, Need
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import MAX_BODY_BYTES
 from services.signaling.rest.domain.answered import WithCookie
@@ -41,6 +41,8 @@ class Guard:
     shows: tuple[str, ...] = ()
     """By which schemes of the document the caller may show who it is (`security.SCHEMES`), one of them; none: nobody
     has to."""
+    changing: Need = Need.APP
+    """What whoever changes what is read here needs: who may not is shown no credentials."""
 
 
 @dataclass(frozen=True)

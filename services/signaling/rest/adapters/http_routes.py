@@ -22,7 +22,7 @@ from services.signaling.core.adapters.http_body import BodyRefused, has_body, me
 from services.signaling.core.domain.http_status import headers_of, status_of
 from services.signaling.core.domain.result import NotServed
 from services.signaling.core.ports import Tally
-from services.signaling.operators.domain.rights import Caller
+from services.signaling.operators.domain.rights import Caller, may
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, form_of, on_wire
 from services.signaling.rest.adapters.http_answers import answer_with_cookie, json_answer, refusal_answer
 from services.signaling.rest.adapters.http_frame import NO_FRAMES
@@ -38,6 +38,7 @@ from services.signaling.rest.domain.refusal import (
     Refusal,
     Refused,
 )
+from services.signaling.rest.domain.veil import veiled
 
 Handler = Callable[..., Awaitable[Any]]
 Row = Endpoint[Any, Any]
@@ -139,6 +140,8 @@ def _endpoint(table: Table[Any], row: Row) -> Handler:
     async def answer(request: Request, **given: Any) -> Response:
         resource = _behind(request).resources[table.resource]
         value = await row.handler(resource, **{name: given[name] for name in row.parameters if name in takes})
+        if not may(given["admitted"], row.guard.changing, "POST", request.path_params.get("app", "")):
+            value = veiled(value)
         if isinstance(value, NotServed):
             metrics.NOT_SERVED.labels(table.input).inc()
         if isinstance(value, WithCookie):

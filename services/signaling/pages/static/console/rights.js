@@ -10,10 +10,8 @@ export function rightsOf(me) {
     roles,
     /** May look at the whole cluster. */
     cluster: Boolean(server),
-    /** May change accounts and make and delete apps. */
+    /** May change accounts, make and delete apps, and drain nodes. */
     admin: server === "ADMIN",
-    /** May act on the cluster, such as drain a node. */
-    operate: changes(server),
     /** May look at an app. */
     seesApp: (app) => Boolean(server || roles[app]),
     /** May change what is in an app: tokens, subscribers, streams. */

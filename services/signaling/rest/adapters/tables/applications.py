@@ -7,7 +7,7 @@ from rillcast.contracts.status import APPS_PATH, AppStatus
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.form_body import FORM
-from services.signaling.rest.adapters.tables.guards import ADMIN, APP_SETTINGS, OPERATOR
+from services.signaling.rest.adapters.tables.guards import ADMIN, APP_OPERATOR, APP_SETTINGS, OPERATOR
 from services.signaling.rest.domain.app_shapes import AppInfo, AppNames, Upload, WatchedStream
 from services.signaling.rest.domain.refusal import Form, Refusal
 from services.signaling.rest.domain.settings_shapes import AllSettings, AntMediaSettings, SettingsBody
@@ -52,12 +52,11 @@ TABLE = Table(
         Endpoint(
             "GET",
             f"{V2}/live-streams/{{app}}",
-            OPERATOR,
+            APP_OPERATOR,
             Applications.live_streams,
             "What is live in an app, and how many watch it.",
             name="list_app_live_streams",
             answer=list[WatchedStream],
-            errors=(ErrorCode.UNKNOWN_APP,),
         ),
         Endpoint(
             "GET",
