@@ -76,8 +76,8 @@ class Cluster:
         ``GET /rillcast/v1/streams``
 
         `app`: Only those of this app.
-        `offset`: How many to pass over. Less than 0 counts as 0.
-        `size`: How many at most. Less than 0 counts as 0, more than 250 as 250.
+        `offset`: How many to pass over.
+        `size`: How many at most.
         """
         query: Query = {"app": app, "offset": offset, "size": size}
         return self._ask(list[ServedStream], "GET", "/rillcast/v1/streams", query=query)

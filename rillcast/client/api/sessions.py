@@ -45,8 +45,8 @@ class Sessions:
         `state`: Only those in this state: live, over, refused, failed, lost.
         `since`: Only those that were there at this time or later, in Unix milliseconds.
         `until`: Only those that were there at this time or before, in Unix milliseconds; 0: at any time.
-        `offset`: How many to pass over. Less than 0 counts as 0.
-        `size`: How many at most. Less than 0 counts as 0, more than 250 as 250.
+        `offset`: How many to pass over.
+        `size`: How many at most.
         """
         query: Query = {
             "app": app,

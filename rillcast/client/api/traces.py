@@ -32,7 +32,7 @@ class Traces:
         `app`: Only those of this app.
         `name`: Only those whose root has this in its name: play, publish, drain.
         `failed`: Only those in which something went wrong.
-        `size`: How many at most, from 1 to 20; others count as the next of these.
+        `size`: How many at most.
         """
         query: Query = {"about": about, "app": app, "name": name, "failed": failed, "size": size}
         return self._ask(FoundTraces, "GET", "/rillcast/v1/traces", query=query)

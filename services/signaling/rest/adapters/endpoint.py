@@ -112,6 +112,12 @@ class Endpoint(Generic[Resource, Answer]):
         """Names of the parameters that stand in the path."""
         return frozenset(_IN_PATH.findall(self.path))
 
+    @cached_property
+    def in_query(self) -> tuple[str, ...]:
+        """What can be said in the query, as clients call it."""
+        own = (name for name, kind in self.parameters.items() if name != "body" and base_type(kind) is not Caller)
+        return tuple(on_wire(name, self.parameters[name]) for name in own if name not in self.in_path)
+
     @property
     def asked(self) -> dict[str, Any]:
         """An example of each parameter, as handlers call them, and of the body if there is one."""
@@ -154,7 +160,7 @@ class Endpoint(Generic[Resource, Answer]):
     def _bad_parameters(self) -> tuple[Refusal, ...]:
         typed = {name for name, kind in self.parameters.items() if name != "body" and base_type(kind) is not str}
         if self.ours:
-            return _BAD_PARAMETER if typed else ()
+            return _BAD_PARAMETER
         in_query = _BAD_PARAMETER if typed - self.in_path else ()
         return (NOT_FOUND, *in_query) if typed else ()
 
@@ -194,6 +200,12 @@ def base_type(annotation: Any) -> Any:
 def about(annotation: Any) -> About:
     """What is said of a parameter."""
     return next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, About)), About(""))
+
+
+def limits_of(said: About) -> tuple[int, int]:
+    """The least and the greatest number that a parameter may be."""
+    beyond = 1 << said.bits - 1
+    return -beyond if said.least is None else said.least, beyond - 1 if said.most is None else said.most
 
 
 def on_wire(name: str, annotation: Any) -> str:

@@ -23,13 +23,14 @@ from services.signaling.core.domain.http_status import headers_of, status_of
 from services.signaling.core.domain.result import NotServed
 from services.signaling.core.ports import Tally
 from services.signaling.operators.domain.rights import Caller, may
-from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, form_of, on_wire
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, form_of, limits_of, on_wire
 from services.signaling.rest.adapters.http_answers import answer_with_cookie, json_answer, refusal_answer
 from services.signaling.rest.adapters.http_frame import NO_FRAMES
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import body_reader
 from services.signaling.rest.domain.answered import PlainText, WithCookie
 from services.signaling.rest.domain.negotiation import accepts
+from services.signaling.rest.domain.parameters import About
 from services.signaling.rest.domain.refusal import (
     NOT_ACCEPTABLE,
     NOT_FOUND,
@@ -42,6 +43,8 @@ from services.signaling.rest.domain.veil import veiled
 
 Handler = Callable[..., Awaitable[Any]]
 Row = Endpoint[Any, Any]
+MOST_IN_QUERY = 256
+"""Characters of one value in the query of a path that is ours."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
@@ -133,6 +136,8 @@ def _endpoint(table: Table[Any], row: Row) -> Handler:
 
     async def guard(request: Request) -> Caller:
         caller = await row.guard.admit(_behind(request).gate, request)
+        if row.ours:
+            _check_query(row, request)
         if row.missing is None:
             _negotiate(row, request)
         return caller
@@ -182,10 +187,30 @@ def _source(row: Row, name: str, annotation: Any) -> Any:
     if said.format:
         describe["json_schema_extra"] = {"format": said.format}
     elif kind in (int, int | None):
-        most = 1 << said.bits - 1
-        describe["json_schema_extra"] = {"format": f"int{said.bits}", "minimum": -most, "maximum": most - 1}
+        least, most = limits_of(said)
+        describe["json_schema_extra"] = {"format": f"int{said.bits}", "minimum": least, "maximum": most}
     place = Path(**describe) if name in row.in_path else Query(alias=on_wire(name, annotation), **describe)
-    return Annotated[int, BeforeValidator(_whole_number(said.bits)), place] if kind is int else Annotated[kind, place]
+    return (
+        Annotated[int, BeforeValidator(_whole_number(*limits_of(said))), place]
+        if kind is int
+        else Annotated[kind, place]
+    )
+
+
+def _check_query(row: Row, request: Request) -> None:
+    """Raises `BadInput` for words of the query that nobody reads: a client that misspells one would believe that it had
+    asked for less than it gets. Ant Media passes them over, and so do the paths that are its own."""
+    known = row.in_query
+    said = set[str]()
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "there is nothing to be said there"
+            raise BadInput(f"{name[:80]!r} is nothing that this can be asked for; {there}")
+        if name in said:
+            raise BadInput(f"{name} is said more than once")
+        said.add(name)
+        if len(value) > MOST_IN_QUERY:
+            raise BadInput(f"{name} has more than {MOST_IN_QUERY} characters")
 
 
 def _negotiate(row: Row, request: Request) -> None:
@@ -202,11 +227,11 @@ def _of_type(refusal: Refusal, kind: str) -> Refused:
     return Refused(msgspec.structs.replace(refusal, message=refusal.message.format(type=kind)))
 
 
-def _whole_number(bits: int) -> Callable[[object], int]:
-    """Reads text alone, since 1.0 and true are none, of numbers that have so many bits with their sign."""
+def _whole_number(least: int, most: int) -> Callable[[object], int]:
+    """Reads text alone, since 1.0 and true are none."""
 
     def read(text: object) -> int:
-        if _NUMBER.fullmatch(str(text)) is None or not -(1 << bits - 1) <= (number := int(str(text))) < 1 << bits - 1:
+        if _NUMBER.fullmatch(str(text)) is None or not least <= (number := int(str(text))) <= most:
             raise ValueError("no whole number")
         return number
 
@@ -216,13 +241,21 @@ def _whole_number(bits: int) -> Callable[[object], int]:
 def _misread(row: Row, error: RequestValidationError) -> Refusal:
     """Names what cannot be read. Where a number should be and is none, Ant Media has nothing at all."""
     wrong = {str(one["loc"][-1]): str(one["msg"]) for one in error.errors()}
-    numbers = [on_wire(name, kind) for name, kind in row.parameters.items() if base_type(kind) in (int, int | None)]
-    if wrong.keys() <= set(numbers) and "missing" not in {one["type"] for one in error.errors()}:
-        return _no_number(row, numbers)
+    numbers = {
+        on_wire(name, kind): kind for name, kind in row.parameters.items() if base_type(kind) in (int, int | None)
+    }
+    if wrong.keys() <= numbers.keys() and "missing" not in {one["type"] for one in error.errors()}:
+        return _no_number(row, {name: numbers[name] for name in wrong})
     return Refusal(400, "; ".join(f"{name}: {why}" for name, why in wrong.items()))
 
 
-def _no_number(row: Row, numbers: list[str]) -> Refusal:
+def _no_number(row: Row, numbers: Mapping[str, Any]) -> Refusal:
     if not row.ours:
         return NOT_FOUND
-    return Refusal(400, f"{' and '.join(numbers)} must be {'whole numbers' if len(numbers) > 1 else 'a whole number'}")
+    return Refusal(400, "; ".join(f"{name} must be {_a_number(about(kind))}" for name, kind in numbers.items()))
+
+
+def _a_number(said: About) -> str:
+    if said.least is None:
+        return "a whole number"
+    return "a whole number" + (f", {said.least} or more" if said.most is None else f" from {said.least} to {said.most}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from rillcast.contracts.ids import AppName, NodeId, StreamId
+from services.signaling.rest.domain.paging import MAX_LIST
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class About:
     """Of text, in JSON schema's words: ``date``."""
     bits: int = 64
     """Of a number, with its sign."""
+    least: int | None = None
+    most: int | None = None
+    """Of a number: what is beyond is refused. Only of paths that are ours."""
     example: str | int | bool | None = None
     """Of a value, for the document."""
 
@@ -29,6 +33,8 @@ InApp = Annotated[str, About("Only those of this app.", name="app", example="liv
 Stream = Annotated[StreamId, About("The stream's id.", example="stream1")]
 Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.", bits=32, example=0)]
 Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.", bits=32, example=50)]
+OurOffset = Annotated[int, About("How many to pass over.", name="offset", bits=32, least=0, example=0)]
+OurSize = Annotated[int, About("How many at most.", name="size", bits=32, least=1, most=MAX_LIST, example=50)]
 AutoStart = Annotated[str, About("Whether to start it at once: true or false.", name="autoStart", example="false")]
 OnDuplicate = Annotated[
     str,

@@ -15,8 +15,8 @@ from services.signaling.rest.domain.cluster_shapes import (
     node_status,
     served_stream,
 )
-from services.signaling.rest.domain.paging import page
-from services.signaling.rest.domain.parameters import InApp, Node, NoteText, Offset, Size
+from services.signaling.rest.domain.paging import MAX_LIST, page
+from services.signaling.rest.domain.parameters import InApp, Node, NoteText, Offset, OurOffset, OurSize, Size
 from services.signaling.rest.domain.shapes import SimpleStat
 from services.signaling.rest.ports import Licenses, Nodes, PublishedStreams
 from services.signaling.rest.usecases.node_book import NodeBook
@@ -87,7 +87,7 @@ class Cluster:
         """Every node with its load, what it carries and its place in the relay tree."""
         return [node_status(one, self._servers.note(one.report.info.node)) for one in self._book.all()]
 
-    async def streams(self, app: InApp = "", offset: Offset = 0, size: Size = 250) -> list[ServedStream]:
+    async def streams(self, app: InApp = "", offset: OurOffset = 0, size: OurSize = MAX_LIST) -> list[ServedStream]:
         """One page of the streams that somebody publishes, by app and id, with the nodes that carry them."""
         by = carriers(self._nodes.all())
         found = sorted(

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Annotated
 
 from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import Role
 from services.signaling.core.domain.session_history import Asked, SessionHistory
 from services.signaling.rest.domain.paging import MAX_LIST
-from services.signaling.rest.domain.parameters import About, InApp, Offset, Size
+from services.signaling.rest.domain.parameters import About, InApp, OurOffset, OurSize
 from services.signaling.rest.domain.refusal import BadInput
 from services.signaling.rest.domain.session_shapes import STATES, JoinStatus, join_status
 
@@ -17,10 +18,14 @@ OfStream = Annotated[str, About("Only those of this stream.", name="stream", exa
 OfRole = Annotated[str, About("Only those to publish, or to play: publish or play.", name="role", example="play")]
 AtNode = Annotated[str, About("Only those that are, or were, at this origin or edge.", name="node", example="edge-1")]
 InZone = Annotated[str, About("Only those at nodes of this zone.", name="zone", example="eu-1a")]
-Since = Annotated[int, About("Only those that were there at this time or later, in Unix milliseconds.", example=0)]
+Since = Annotated[
+    int, About("Only those that were there at this time or later, in Unix milliseconds.", least=0, example=0)
+]
 Until = Annotated[
     int,
-    About("Only those that were there at this time or before, in Unix milliseconds; 0: at any time.", example=0),
+    About(
+        "Only those that were there at this time or before, in Unix milliseconds; 0: at any time.", least=0, example=0
+    ),
 ]
 OfSubscriber = Annotated[str, About("Only those of this subscriber.", name="who", example="viewer-7")]
 WithReason = Annotated[
@@ -55,11 +60,13 @@ class SessionList:
         state: InState = "",
         since: Since = 0,
         until: Until = 0,
-        offset: Offset = 0,
-        size: Size = MAX_LIST,
+        offset: OurOffset = 0,
+        size: OurSize = MAX_LIST,
     ) -> list[JoinStatus]:
-        """The newest join first. Raises `BadInput` for a state that there is not, and STORE_UNAVAILABLE while it is not
-        known what has happened."""
+        """The newest join first. Raises `BadInput` for a state or a role that there is not, and STORE_UNAVAILABLE while
+        it is not known what has happened."""
+        if role and role not in tuple(Role):
+            raise BadInput(f"role must be one of {', '.join(Role)}")
         if state and state not in STATES:
             raise BadInput(f"state must be one of {', '.join(STATES)}")
         self._check_known()
@@ -74,11 +81,10 @@ class SessionList:
             since_ms=since,
             until_ms=until,
         )
-        first, most = max(0, offset), max(0, min(size, MAX_LIST))
         found: list[JoinStatus] = []
         passed = 0
         for many, event in enumerate(self._history.newest()):
-            if len(found) >= most:
+            if len(found) >= size:
                 break
             if many % _MANY == _MANY - 1:
                 await asyncio.sleep(0)
@@ -87,6 +93,6 @@ class SessionList:
             if state and join.state != state:
                 continue
             passed += 1
-            if passed > first:
+            if passed > offset:
                 found.append(join)
         return found

@@ -18,7 +18,6 @@ MOST_NODES = 256
 """Nodes that are asked, signaling first, since every join begins there; how many are left out is said."""
 AT_ONCE = 32
 MOST_SHOWN = 20
-_LONGEST = 256
 _ORDER = (NodeKind.SIGNALING, NodeKind.ORIGIN, NodeKind.TRANSCODER, NodeKind.LICENSE, NodeKind.EDGE)
 
 AboutWhat = Annotated[
@@ -29,9 +28,7 @@ Named = Annotated[
     str, About("Only those whose root has this in its name: play, publish, drain.", name="name", example="play")
 ]
 Failed = Annotated[bool, About("Only those in which something went wrong.", name="failed", example=False)]
-HowMany = Annotated[
-    int, About(f"How many at most, from 1 to {MOST_SHOWN}; others count as the next of these.", name="size", example=1)
-]
+HowMany = Annotated[int, About("How many at most.", name="size", least=1, most=MOST_SHOWN, example=1)]
 
 
 class TraceList:
@@ -48,10 +45,10 @@ class TraceList:
         twice: which traces they know of, and then for their parts of the newest ones, since only some of the spans of a
         trace say what it is about."""
         infos = sorted((one.info for one in self._nodes.all()), key=lambda info: (_ORDER.index(info.kind), info.node))
-        asked, most = infos[:MOST_NODES], min(max(size, 1), MOST_SHOWN)
+        asked = infos[:MOST_NODES]
         any_stream = not (about or name or failed)
-        wanted = MOST_TRACES if name or any_stream else most
-        first = TracesRequest(about=about[:_LONGEST], app=app[:_LONGEST], failed=failed, most=wanted)
+        wanted = MOST_TRACES if name or any_stream else size
+        first = TracesRequest(about=about, app=app, failed=failed, most=wanted)
         knowing = await self._ask(asked, first)
         traces = newest_first(knowing)[:wanted]
         answers = await self._ask(asked, TracesRequest(traces=tuple(traces))) if traces else knowing
@@ -59,7 +56,7 @@ class TraceList:
         found = [one for one in traces_of(answers, kinds) if name in one.name and (one.stream or not any_stream)]
         answered = {answer.node for answer in answers}
         return FoundTraces(
-            traces=found[:most],
+            traces=found[:size],
             asked=len(asked),
             silent=[info.node for info in asked if info.node not in answered],
             left_out=len(infos) - len(asked),
