@@ -34,6 +34,7 @@ SETTINGS = {
 THIN = ("--limit", "3M/250k@8/3M@25,none,120k", "--link-loss", "0.02")
 """Links that become thin for a while, that are fast, and that carry next to nothing."""
 NODES = 7
+SDP = {"Content-Type": "application/sdp"}
 MANY = 60
 """Joins at once: more than have a trace of their own when they are refused."""
 STALL_S = 12
@@ -148,7 +149,7 @@ async def nobody(running: Cluster) -> None:
     async with httpx.AsyncClient(trust_env=False) as stranger:
         assert (await stranger.get(f"{running.base}/rest/v2/applications")).is_client_error
     await running.request("POST", f"{running.base}/rest/v2/applications/settings/{APP}", content=b"{")
-    await running.request("POST", running.whep("layers"), content=b"v=0", headers={"Content-Type": "application/sdp"})
+    await running.request("POST", running.whep("layers"), content=b"v=0", headers=SDP)
     await oddities(running)
 
 
@@ -177,8 +178,8 @@ async def oddities(running: Cluster) -> None:
         await stranger.get(f"{running.base}/rest/v2/applications", headers={"Host": "elsewhere.example.com"})
         node = (await running.status()).nodes[0].info
         assert (await stranger.get(f"http://{node.admin_address}/metrics", headers={"Host": "a.example"})).is_error
-        offer = {"content": b"v=0", "headers": {"Content-Type": "application/sdp"}}
-        await asyncio.gather(*(stranger.post(running.whep("nobody"), **offer) for _ in range(MANY)))
+        joins = [stranger.post(running.whep("nobody"), content=b"v=0", headers=SDP) for _ in range(MANY)]
+        await asyncio.gather(*joins)
     await running.request("PUT", f"{running.base}/{APP}/rest/v2/broadcasts/camera/recording/true")
 
 
