@@ -1,7 +1,8 @@
 """What a failover leaves in the traces:  python -m tests.chaos.trace [--fault edge-killed]   (as root)
 
 Every node sends its spans to a receiver in this process (OTLP over HTTP). The spans that begin in the seconds after the
-fault are printed, trace by trace: their service, their name, and when they began and ended after it.
+fault are printed, trace by trace: their node, their name, what went wrong, and when they began and ended after the
+fault. The exit code is 1 when there are none, and 2 when this machine can't do it.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ SENT_WITHIN_S = 3.0
 VIEWERS = 4
 
 
-async def spans_of(name: str, folder: Path) -> list[OtlpSpan]:
-    """Of one fault under a page and a few viewers of `rillcast bench`."""
+async def spans_of(name: str, folder: Path) -> tuple[int, list[OtlpSpan]]:
+    """When one fault was made, under a page and a few viewers of `rillcast bench` (Unix nanoseconds), and the spans
+    that came of it."""
     fault = next(fault for fault in FAULTS if fault.name == name)
     size = Size(consul=consul_servers(print), transcoder=0)
     settings = {"OTLP_ENDPOINT": f"http://{HERE}:{PORT}"}
@@ -49,13 +51,12 @@ async def spans_of(name: str, folder: Path) -> list[OtlpSpan]:
             pass
         await asyncio.sleep(SENT_WITHIN_S)
         until_ns = began_ns + round(AFTER_S * 1e9)
-        return sorted(
-            (span for span in collector.spans if began_ns <= span.began_ns < until_ns), key=lambda s: s.began_ns
-        )
+        spans = [span for span in collector.spans if began_ns <= span.began_ns < until_ns]
+        return began_ns, sorted(spans, key=lambda span: span.began_ns)
 
 
-def told(spans: list[OtlpSpan]) -> str:
-    """A block for each trace; those that have one shape are told once."""
+def told(fault_ns: int, spans: list[OtlpSpan]) -> str:
+    """A block for each trace, in the order in which they began; those that have one shape are told once."""
     traces: dict[str, list[OtlpSpan]] = defaultdict(list)
     for span in spans:
         traces[span.trace].append(span)
@@ -65,15 +66,13 @@ def told(spans: list[OtlpSpan]) -> str:
         shape = tuple(sorted(span.name for span in found))
         shapes[shape] += 1
         first.setdefault(shape, found)
-    began = min((span.began_ns for span in spans), default=0)
     lines = [f"{len(spans)} spans in {len(traces)} traces of {len(shapes)} shapes"]
-    for shape, count in shapes.most_common():
-        lines.append(f"\n{count} ×")
-        for span in first[shape]:
-            at, end = (span.began_ns - began) / 1e6, (span.ended_ns - began) / 1e6
-            lines.append(
-                f"  {at:7.1f} – {end:7.1f} ms  {span.instance:14} {span.name}{'' if span.parent else ' (root)'}"
-            )
+    for shape, found in first.items():
+        lines.append(f"\n{shapes[shape]} ×")
+        for span in found:
+            at, end = (span.began_ns - fault_ns) / 1e6, (span.ended_ns - fault_ns) / 1e6
+            name = span.name if span.parent else f"{span.name} (root)"
+            lines.append(f"  {at:7.1f} – {end:7.1f} ms  {span.instance:14} {name}  {span.error}".rstrip())
     return "\n".join(lines)
 
 
@@ -86,8 +85,9 @@ def main() -> int:
         print(f"not on this machine: {why}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="rillcast-trace-", ignore_cleanup_errors=True) as folder:
-        print(told(asyncio.run(spans_of(options.fault, Path(folder)))))
-    return 0
+        fault_ns, spans = asyncio.run(spans_of(options.fault, Path(folder)))
+    print(told(fault_ns, spans))
+    return 0 if spans else 1
 
 
 if __name__ == "__main__":
