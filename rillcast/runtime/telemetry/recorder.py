@@ -25,7 +25,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages.traces import MOST_ATTRIBUTES, MOST_TRACES, FinishedSpan, SpanRole, SpanValue
 from rillcast.runtime import metrics
 from rillcast.runtime.telemetry.span_store import SpanStore
@@ -47,6 +47,8 @@ _UNTOLD = frozenset(f"{does} {what}" for what in _ROUTINE for does in ("request"
 himself."""
 _NEVER_TOLD = frozenset({"request node.confirm", "process node.confirm"})
 """Nor those: whether somebody lives is asked when nobody may be there, and then no answer is no failure."""
+_TO_THE_DEAD = frozenset({"request media.relay_close"})
+"""Nor is it one when nobody answers these: a parent that fell silent is told to give no more, and may be gone."""
 
 Sink = Callable[[FinishedSpan], None]
 """Takes a span to be exported. It must not block, and may be called from any thread."""
@@ -139,7 +141,9 @@ class RecordedSpan(Span):
         code = status
         if isinstance(status, Status):
             code, description = status.status_code, status.description
-        if code is StatusCode.ERROR:
+        if code is StatusCode.ERROR and self._name in _TO_THE_DEAD and description == ErrorCode.NO_NODE_AVAILABLE.value:
+            self.set_attribute("rillcast.outcome", description)
+        elif code is StatusCode.ERROR:
             self._error = (description or "error")[:MOST_TEXT]
 
     def end(self, end_time: int | None = None) -> None:

@@ -25,12 +25,10 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
 from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelays, Outdated
 from rillcast.relay.child_relay import ChildRelay, ChildState
-from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.feed import Feed, FeedName, FeedUse, name_of
 from services.edge.ports import Clock
-
-trace = tracer("rillcast.edge")
+from services.edge.usecases.relay_span import relay_span
 
 USABLE_TIMEOUT_S = 1.5 * OPEN_TIMEOUT_S
 """How long somebody waits for a relay: it may be on its second attempt."""
@@ -303,7 +301,7 @@ class UpstreamRelays:
     async def _open(self, feed: Feed, opening: Coroutine[None, None, None], parent: NodeId) -> None:
         again = feed.relay.ever_open
         try:
-            with trace.start_as_current_span("edge.relay_open", attributes={"rillcast.parent": parent}):
+            with relay_span(feed, parent):
                 await opening
         except RillcastError as refusal:
             self._settle(feed, refusal)

@@ -43,7 +43,24 @@ async def test_relay_connect_and_first_packet_belong_to_the_trace_of_the_play(
     for span in (connect, first_packet, *relays):
         assert span.parent is not None
         assert span.parent.span_id == play.context.span_id
+    assert {(span.attributes or {})["rillcast.track"] for span in relays} == {"v0", "a0"}
+    assert not any("rillcast.stream" in (span.attributes or {}) for span in relays), "the join says that"
     assert len(world.edge.first_packets) == 0, "nothing of it stays"
+
+
+async def test_a_relay_that_lost_its_parent_is_a_trace_of_its_own_and_says_of_which_stream(
+    world: World, exporter: InMemorySpanExporter
+) -> None:
+    await world.watching()
+    exporter.clear()
+
+    world.plane.emit(protocol.RelayParentLost(source=world.source_of("v0")))
+    await world.pass_time(5.0)
+
+    relay = named(exporter, "edge.relay_open")[0]
+    said = relay.attributes or {}
+    assert relay.parent is None
+    assert (said["rillcast.app"], said["rillcast.stream"], said["rillcast.track"]) == ("live", "s1", "v0")
 
 
 async def test_the_figure_of_a_first_packet_names_its_trace(world: World, exporter: InMemorySpanExporter) -> None:

@@ -96,6 +96,17 @@ def test_an_error_is_a_code_and_a_cancelled_span_is_none() -> None:
     assert (refused.error, given_up.error) == (ErrorCode.NO_NODE_AVAILABLE.value, "")
 
 
+def test_that_a_parent_which_is_gone_does_not_answer_fails_no_trace() -> None:
+    recorder, sent = recording(ratio=0.0)
+    fail("request media.relay_close")
+    assert (sent, recorder.take_news()) == ([], ())
+    (asked,) = kept(recorder)
+    assert (asked.error, asked.attributes) == ("", {"rillcast.outcome": ErrorCode.NO_NODE_AVAILABLE.value})
+    with pytest.raises(RillcastError), ours.start_as_current_span("request media.relay_close"):
+        raise RillcastError(ErrorCode.SERVER_ERROR, "SECRET")
+    assert names(sent) == ["request media.relay_close"]
+
+
 def test_attributes_are_short_and_few() -> None:
     recorder, _ = recording()
     with ours.start_as_current_span(
