@@ -23,7 +23,7 @@ from tests.e2e.test_drains import drain
 RUNGS = [{"height": 120, "videoBitrate": 200_000}]
 SECRET = "A-SECRET-TOKEN"
 PUBLISHED = ("signaling.publish", "origin.publish", "origin.connect", "origin.first_media")
-PLAYED = ("signaling.play", "edge.relay_open", "signaling.accept", "edge.connect", "edge.first_packet")
+PLAYED = ("signaling.play", "edge.relay_open", "client.answer", "signaling.accept", "edge.connect", "edge.first_packet")
 FIRST_FRAME = "client.first_frame"
 DRAINED = ("node.drain", "process session.changed", "move play", "edge.play", "edge.first_packet")
 MOVED = ("node.drain", "move publish", "signaling.move", "origin.move_in", "origin.first_media")

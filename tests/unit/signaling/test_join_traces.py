@@ -187,6 +187,21 @@ async def test_a_join_ends_with_the_picture_that_its_client_tells_of(exporter: I
     assert (len(viewer.traces), first_frames("told") - told_before) == (0, 1)
 
 
+async def test_for_how_long_the_client_has_not_answered_is_a_part_of_its_own(exporter: InMemorySpanExporter) -> None:
+    now = [0.0]
+    traces = JoinTraces(lambda: now[0])
+    with traces.opening("signaling.play", Role.PLAY, session(), APP, STREAM):
+        now[0] = 1.0
+    now[0] = 3.5
+    traces.answered(session(), tells_first_frame=False)
+    traces.answered(session(), tells_first_frame=False)
+    (answer,) = named(exporter, "client.answer")
+    assert answer.start_time is not None
+    assert answer.end_time is not None
+    assert (answer.end_time - answer.start_time) / 1e9 == pytest.approx(2.5)
+    traces.drop(session())
+
+
 async def test_a_picture_that_is_told_before_the_edge_has_told_of_its_packet_waits_for_that(
     exporter: InMemorySpanExporter,
 ) -> None:

@@ -69,6 +69,8 @@ class _Join(msgspec.Struct, gc=False):
     began: float
     began_ns: int
     """The same in Unix nanoseconds, by the clock of this machine."""
+    offered: float | None = None
+    """Since when the client is to answer; None when it is not, or has."""
     answered: float = 0.0
     tells: bool = False
     """Whether its client has said that it will tell of its first picture."""
@@ -124,6 +126,8 @@ class JoinTraces:
             ):
                 yield
             error = ""
+            if join is not None:
+                join.offered = self._clock()
         except RillcastError as refusal:
             error = refusal.code.value
             raise
@@ -140,8 +144,12 @@ class JoinTraces:
     def answered(self, session: SessionId, *, tells_first_frame: bool) -> None:
         """The client's answer has come: it cannot have been shown anything before. `tells_first_frame`: it says that
         `shown` will follow."""
-        if (join := self._open.get(session)) is not None:
-            join.answered, join.tells = self._clock(), tells_first_frame
+        if (join := self._open.get(session)) is None:
+            return
+        join.answered, join.tells = self._clock(), tells_first_frame
+        if join.offered is not None:
+            self._of_client(join, "client.answer", join.offered, join.answered, {})
+            join.offered = None
 
     # ---- ending
 
@@ -264,12 +272,15 @@ class JoinTraces:
         said: dict[str, int | bool] = {"rillcast.first_frame_ms": round((join.shown - join.began) * 1_000)}
         if join.corrected:
             said["rillcast.corrected"] = True
-        picture = self._tracer.start_span(
-            "client.first_frame", context=join.context, attributes=said, start_time=join.at_ns(begin)
-        )
-        picture.end(join.at_ns(join.shown))
+        self._of_client(join, "client.first_frame", begin, join.shown, said)
         join.span.set_attribute(UNTIL, Until.FIRST_FRAME)
         join.span.end(join.at_ns(join.shown))
+
+    def _of_client(self, join: _Join, name: str, begin: float, end: float, said: Mapping[str, int | bool]) -> None:
+        """What the client did meanwhile, between two moments of our clock."""
+        start_ns = join.at_ns(begin)
+        span = self._tracer.start_span(name, context=join.context, attributes=said, start_time=start_ns)
+        span.end(join.at_ns(end))
 
     def _sweep(self) -> None:
         """They are in the order in which they began."""
