@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rillcast.cli.faults import CannotGoOn, WrongUse
+from rillcast.cli.fitting_table import printable
 from rillcast.cli.operators import Operator, asking
 from rillcast.client import Client, NotFound, Refused, Unreachable
 from rillcast.client.shapes import DrainShare, NodeDrain
@@ -126,7 +127,7 @@ class _Watch:
         """Ask, and look until it is over. Raises CannotGoOn and `ClientError`."""
         last = self._asked(client)
         if self._wish.undo:
-            self._console.print(last.message, highlight=False)
+            self._console.print(printable(last.message), highlight=False, markup=False)
             return 0
         try:
             while not over(last):
@@ -177,11 +178,11 @@ class _Watch:
 
     def _over(self, last: NodeDrain) -> int:
         style = "green" if last.phase is DrainPhase.DRAINED else "red"
-        self._console.print(Text(last.message, style=style), soft_wrap=True)
+        self._console.print(Text(printable(last.message), style=style), soft_wrap=True)
         if last.phase is DrainPhase.DRAINED:
             return 0
         for name in last.cut:
-            self._console.print(f"  cut off: {name}", highlight=False, markup=False, soft_wrap=True)
+            self._console.print(f"  cut off: {printable(name)}", highlight=False, markup=False, soft_wrap=True)
         if (more := sum(share.cut for _, share in shares(last)) - len(last.cut)) > 0:
             self._console.print(f"  and {more} more", highlight=False)
         return SOME_CUT

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.fitting_table import printable
 
 INTERRUPTED = 130
 """After Ctrl-C, as of a shell."""
@@ -35,5 +36,5 @@ def _told(error: CannotGoOn) -> int:
     console = Console(stderr=True)
     console.print("[bold red]rillcast:[/] ", end="", highlight=False)
     for line in (error.sentence, *(f"    {line}" for line in error.details)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(line, "\n"), highlight=False, markup=False, soft_wrap=True)
     return error.code

@@ -29,6 +29,21 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """The highest is left out first; 0 = never."""
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Without what would move the cursor of a terminal, colour it, or turn the direction of what follows. What is
+    `kept` stays."""
+    return "".join(letter if letter.isprintable() or letter in kept else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def cleaned(text: Text, kept: str = "") -> Text:
+    """The same, with its styles."""
+    if all(letter.isprintable() or letter in kept for letter in text.plain):
+        return text
+    clean = text.copy()
+    clean.plain = printable(text.plain, kept)
+    return clean
+
+
 class FittingTable:
     """Takes the width it is given when it is printed."""
 
@@ -44,7 +59,7 @@ class FittingTable:
         `after`: the part of the same table that was printed before, whose columns are kept."""
         self._title = title
         self._columns = columns
-        self._rows = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+        self._rows = [[cleaned(cell if isinstance(cell, Text) else Text(cell)) for cell in row] for row in rows]
         self._after = after
         self.widths: dict[int, int] = {}
         """Of the columns that were printed last, by their index."""
@@ -54,7 +69,7 @@ class FittingTable:
         before = self._after.widths if self._after is not None else {}
         self.widths = widths = self._fit(options.max_width, before)
         if self._title:
-            yield Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+            yield Text(printable(self._title), style="bold", no_wrap=True, overflow="ellipsis")
         table = Table(
             header_style="dim", box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=self._after is None
         )

@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rillcast.cli.fitting_table import GAP, NOTHING, Column, FittingTable
+from rillcast.cli.fitting_table import GAP, NOTHING, Column, FittingTable, cleaned, printable
 
+__all__ = ["cleaned", "for_output", "in_words", "printable", "say", "show", "show_facts", "show_json", "show_list"]
 PIPED_WIDTH = 1_000
 """Columns where there is no terminal to be narrow."""
 CHUNK = 250
@@ -26,12 +27,14 @@ Cells = Sequence[Text | str]
 def show(what: RenderableType, console: Console | None = None) -> None:
     """As wide as the terminal; whole where there is none."""
     console = console or Console()
+    if isinstance(what, Text):
+        what = cleaned(what, "\n")
     console.print(what, width=None if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
 def say(sentence: str) -> None:
-    """One line, as it is."""
-    Console().print(sentence, highlight=False, markup=False, soft_wrap=True)
+    """One line, as it is, but for what would steer the terminal."""
+    Console().print(printable(sentence, "\n"), highlight=False, markup=False, soft_wrap=True)
 
 
 def show_list(
@@ -66,7 +69,7 @@ def show_facts(facts: Mapping[str, object], answer: object, *, as_json: bool) ->
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value not in (None, "", (), [], {}):
-            table.add_row(name, value if isinstance(value, Text) else Text(in_words(value)))
+            table.add_row(name, cleaned(value) if isinstance(value, Text) else Text(in_words(value)))
     show(table)
 
 
@@ -83,12 +86,20 @@ def in_words(value: object) -> str:
         return printable(value)
     if value is None or value is msgspec.UNSET:
         return NOTHING
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return printable(msgspec.json.encode(value).decode())
 
 
-def printable(text: str) -> str:
-    """Without what would move the cursor of a terminal or colour it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+def for_output(json: bytes) -> bytes:
+    """JSON as it is, or, for a terminal, with what would steer it escaped. It means the same."""
+    if not sys.stdout.isatty():
+        return json
+    text = json.decode()
+    return "".join(one if one.isprintable() or one == "\n" else _escaped(one) for one in text).encode()
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def _print_json(items: Iterable[object]) -> None:
@@ -106,4 +117,4 @@ def _joined(entries: Iterable[bytes]) -> Iterator[bytes]:
 
 def _write(data: bytes) -> None:
     sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.write(for_output(data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
+from rillcast.cli.fitting_table import NOTHING, Column, FittingTable, printable
 from rillcast.cli.operators import Operator, asking
 from rillcast.contracts.messages import DrainProgress, LicenseStatus, NodeReport, TreePlace
 from rillcast.contracts.status import ClusterStatus
@@ -99,8 +99,8 @@ def _license(license: LicenseStatus | None) -> Text:
         return Text("no license service answers", style="red")
     used = sum(license.used_by_kind.values())
     who = "community license" if license.community else f"license of {license.licensee}"
+    reason = f" ({license.reason})" if license.reason else ""
     return Text(
-        f"{who}: {license.state}, {used} of {license.limit_total} seats used"
-        + (f" ({license.reason})" if license.reason else ""),
+        printable(f"{who}: {license.state}, {used} of {license.limit_total} seats used{reason}"),
         style="green" if license.state is LicenseState.VALID and not license.reason else "yellow",
     )

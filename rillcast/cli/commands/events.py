@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rillcast.cli.commands.streams import AppOption
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.showing import printable
+from rillcast.cli.showing import cleaned, for_output, printable
 from rillcast.cli.where import AsJson, Where, asks
 from rillcast.cli.words import at
 from rillcast.client import Client, Refused, Unreachable
@@ -92,9 +92,9 @@ class _Watch:
 
     def _show(self, id_: str, event: ClusterEvent) -> None:
         if self._as_json:
-            typer.echo(msgspec.json.encode({"id": id_, **msgspec.to_builtins(event)}))
+            typer.echo(for_output(msgspec.json.encode({"id": id_, **msgspec.to_builtins(event)})))
         else:
-            Console().print(line_of(event), soft_wrap=True)
+            Console().print(cleaned(line_of(event)), soft_wrap=True)
 
     def _wait(self, heard_at: float, why: str) -> None:
         if not self._last or time.monotonic() - heard_at > PATIENCE_S:

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, RichLog, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
+from rillcast.cli.showing import cleaned, printable
 from rillcast.cli.top.asked import Facts, Question
 from rillcast.cli.top.picture import Grade, History, NodeRow, Picture, StreamRow
 from rillcast.cli.top.tables import NODES, STREAMS, Shown, arranged, curve
@@ -207,7 +208,7 @@ class Top(App[None]):
 
     def happened(self, line: Text) -> None:
         """Add the line of an event below the others."""
-        self.query_one(RichLog).write(line)
+        self.query_one(RichLog).write(cleaned(line))
 
     def _show(self) -> None:
         picture = self._picture
@@ -217,13 +218,13 @@ class Top(App[None]):
         self.query_one("#summary", Static).update(
             Text.assemble(
                 ("Rillcast ", "bold"),
-                picture.version,
+                printable(picture.version),
                 ("  ·  ", "dim"),
                 f"{ready} of {picture.node_count} nodes are well",
                 ("  ·  ", "dim"),
                 f"{picture.stream_count} live",
                 ("  ·  ", "dim"),
-                (picture.license, picture.license_grade.value),
+                (printable(picture.license), picture.license_grade.value),
             )
         )
         self._say_verdict()
@@ -232,7 +233,7 @@ class Top(App[None]):
         self.query_one("#viewers", Curve).take(history.viewers, f"{picture.viewers:,}".replace(",", " "))
         grade = Grade.BAD if picture.suffering else Grade.GOOD
         self.query_one("#suffering", Curve).take(history.suffering, str(picture.suffering), grade)
-        load = f"{busiest.node} {busiest.load:.0%}" if busiest else "–"
+        load = f"{printable(busiest.node)} {busiest.load:.0%}" if busiest else "–"
         self.query_one("#busiest", Curve).take(history.busiest, load)
         self._node_rows.take(picture.nodes, self._wanted)
         self._stream_rows.take(picture.streams, self._wanted)
@@ -246,7 +247,7 @@ class Top(App[None]):
             return
         paused = ("  paused", "bold reverse") if self._paused else ""
         self.query_one("#verdict", Static).update(
-            Text.assemble((f"{_MARKS[grade]} ", grade.value), (said, grade.value), paused)
+            Text.assemble((f"{_MARKS[grade]} ", grade.value), (printable(said), grade.value), paused)
         )
 
     @property
@@ -328,7 +329,9 @@ class Top(App[None]):
             self.notify("Choose a node first.", severity="warning")
             return
         if not row.alive:
-            self.notify(f"{row.node} is {row.state}: there is nothing to drain.", severity="warning")
+            self.notify(
+                printable(f"{row.node} is {row.state}: there is nothing to drain."), severity="warning", markup=False
+            )
             return
         undo = row.drains
         words = (
@@ -345,7 +348,10 @@ class Top(App[None]):
 
     def _drain(self, node: str, *, undo: bool) -> None:
         said = self._told.drain(node, undo=undo)
-        self.call_from_thread(self.notify, said)
+        self.call_from_thread(self._notice, said)
+
+    def _notice(self, said: str) -> None:
+        self.notify(printable(said), markup=False)
 
 
 Value = TypeVar("Value")
