@@ -45,13 +45,26 @@ class Terminal:
 
 @asynccontextmanager
 async def top(c: Cluster) -> AsyncIterator[Terminal]:
+    async with _running({"RILLCAST_RUN_DIR": str(c.folder / "run")}) as terminal:
+        yield terminal
+
+
+@asynccontextmanager
+async def terminal_at(base: str, token: str) -> AsyncIterator[Terminal]:
+    """At an instance that runs anywhere."""
+    async with _running({"RILLCAST_SERVER": base, "RILLCAST_TOKEN": token}) as terminal:
+        yield terminal
+
+
+@asynccontextmanager
+async def _running(settings: dict[str, str]) -> AsyncIterator[Terminal]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     known = {name: value for name, value in os.environ.items() if not name.startswith("RILLCAST_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "rillcast.cli", "top"),
         cwd=ROOT,
-        env=known | {"RILLCAST_RUN_DIR": str(c.folder / "run"), "TERM": "xterm-256color"},
+        env=known | settings | {"TERM": "xterm-256color"},
         stdin=slave,
         stdout=slave,
         stderr=slave,

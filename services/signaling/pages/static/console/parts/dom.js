@@ -12,11 +12,19 @@ function set(made, name, value) {
   else made.setAttribute(name, value === true ? "" : String(value));
 }
 
+const BIDI = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g;
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200d\u2060\ufeff]/g;
+const STEERS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/;
+const STEERING = new RegExp(STEERS.source, "g");
+
+/** Reasons and errors, too, may quote what somebody chose: no text turns the direction of what is around it. */
+const calm = (one) => (typeof one === "string" && STEERS.test(one) ? one.replace(BIDI, "").replace(STEERING, "␣") : one);
+
 /** h("button", { class: "primary", onclick: act }, "Save"). Children that are null or false are left out. */
 export function h(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) set(made, name, value);
-  made.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+  made.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false).map(calm));
   return made;
 }
 
@@ -27,9 +35,6 @@ export function svg(tag, attributes = {}, ...children) {
   made.append(...children.flat(Infinity).filter(Boolean));
   return made;
 }
-
-const BIDI = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g;
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200d\u2060\ufeff]/g;
 
 /** Text that somebody else chose: kept apart from the direction of what is around it, cut after `most` characters, and
  * whole in its title. What could not be seen is shown as a box. */
