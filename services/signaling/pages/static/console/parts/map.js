@@ -6,7 +6,9 @@ import { count } from "./format.js";
 
 const COLUMNS = { signaling: 0, license: 0, origin: 1, transcoder: 2, edge: 3 };
 const WIDE = 168, HIGH = 74, GAP = 70, PER_COLUMN = 8;
-const MOVE_MS = 5_000, NARROW = 560;
+const GROUP_WIDE = 216, GROUP_HIGH = 104;
+const ORDER = new Intl.Collator(undefined, { numeric: true });
+const MOVE_MS = 5_000, NARROW = 560, MOST_DROPPED = 200;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const tone = (health) => ({ bad: "--bad", strained: "--warn", good: "--good" }[health ?? "good"] ?? "--quiet");
 const short = (text, most = 18) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
@@ -19,7 +21,7 @@ function style() {
     { selector: "node.bad", style: { "background-color": colour("--bad-soft"), "border-width": 4, color: colour("--bad"), "font-weight": 700 } },
     { selector: "node.strained", style: { "background-color": colour("--warn-soft") } },
     { selector: "node.dead", style: { "border-style": "dashed" } },
-    { selector: "node.group", style: { width: 190, height: 74, "font-size": 13 } },
+    { selector: "node.group", style: { width: 190, height: 74, "font-size": 15 } },
     { selector: "node:selected", style: { "border-color": colour("--accent") } },
     { selector: "edge", style: { width: "data(width)", "line-color": colour("--edge"), "target-arrow-color": colour("--edge"), "target-arrow-shape": "triangle", "arrow-scale": .9, "curve-style": "bezier", opacity: .75, label: "data(label)", "font-size": 10, color: quiet, "text-background-color": panel, "text-background-opacity": .85, "text-background-padding": 2 } },
     { selector: "edge.move", style: { "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), "line-style": "dashed", width: 4, opacity: 1, "curve-style": "unbundled-bezier", "control-point-distances": "data(bend)", "control-point-weights": .5, "font-size": 13, "font-weight": 700, color: colour("--accent"), "text-background-opacity": 1 } },
@@ -30,7 +32,7 @@ function style() {
 export function map({ open, height = "min(56vh, 36rem)" }) {
   const place = h("div", { class: "map", style: { height }, role: "img", "aria-label": "The nodes of the cluster, and who feeds whom. The same is listed below." });
   const element = h("div", { class: "map-frame" }, place);
-  let cy = null, fitted = "", touched = false;
+  let cy = null, fitted = "", touched = false, dropped = 0;
   const slots = new Map();
   const rows = new Map();
   const timers = new Set();
@@ -41,6 +43,15 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
     cy.on("mouseover", "node", (event) => { place.style.cursor = rows.has(event.target.id()) ? "pointer" : ""; });
     cy.on("mouseout", "node", () => { place.style.cursor = ""; });
     cy.on("pan zoom", (event) => { if (event.originalEvent || cy.userPans) touched = true; });
+  }
+
+  // Cytoscape keeps some of what it has drawn of elements that are gone, 4 kB of each. So it begins anew now and then.
+  function anew() {
+    const seen = { zoom: cy.zoom(), pan: { ...cy.pan() } };
+    cy.destroy();
+    start();
+    cy.viewport(seen);
+    dropped = 0;
   }
 
   // Places by zone and column; a place that became free is given to the next one who comes.
@@ -92,6 +103,14 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
     return (slot) => ({ x: (slot.at % 2) * WIDE, y: (starts.get(`${slot.zone}/${slot.column}`) + Math.floor(slot.at / 2)) * HIGH });
   }
 
+  // How many zones stand beside each other, so that they are as large as can be.
+  function widest(many) {
+    const zoom = (across) => Math.min(place.clientWidth / (across * GROUP_WIDE), place.clientHeight / (Math.ceil(many / across) * GROUP_HIGH));
+    let best = 1;
+    for (let across = 2; across <= Math.min(many, 24); across += 1) if (zoom(across) > zoom(best)) best = across;
+    return best;
+  }
+
   function put(id, data, classes, position, parent) {
     const found = cy.getElementById(id);
     if (found.empty()) {
@@ -106,18 +125,20 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
 
   function show(state) {
     if (!cy) start();
+    else if (dropped > MOST_DROPPED) anew();
     const { head, rows: sections } = state;
     const nodes = [...(sections.nodes?.values() ?? [])], groups = [...(sections.groups?.entries() ?? [])];
     const wanted = new Set();
     rows.clear();
     cy.startBatch();
     if (head.grouped) {
-      groups.sort(([one], [other]) => (one < other ? -1 : 1)).forEach(([id, row], at) => {
+      slots.clear();
+      groups.sort(([one], [other]) => ORDER.compare(one, other)).forEach(([id, row], at) => {
         rows.set(id, row);
         wanted.add(id);
         const words = `${short(row.zone || row.region || "no zone", 22)}\n${count(row.nodes ?? 0, "node")}${row.troubled ? `, ${row.troubled} not well` : ""}\n${count(row.viewers ?? 0, "viewer")}`;
-        const health = row.health ?? "good", across = Math.ceil(Math.sqrt(groups.length * 1.6));
-        put(id, { label: words, tone: colour(tone(health)) }, `group ${health}`, { x: (at % across) * 260, y: Math.floor(at / across) * 130 });
+        const health = row.health ?? "good", across = widest(groups.length);
+        put(id, { label: words, tone: colour(tone(health)) }, `group ${health}`, { x: (at % across) * GROUP_WIDE, y: Math.floor(at / across) * GROUP_HIGH });
       });
     } else {
       const zoneOf = (row) => `zone:${row.region ?? ""}|${row.zone ?? ""}`;
@@ -149,7 +170,7 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
       if (found.empty()) cy.add({ group: "edges", data: { id: key, source: row.parent, target: row.child, ...data } });
       else found.data(data);
     }
-    cy.elements().forEach((one) => { if (!wanted.has(one.id()) && !one.hasClass("move")) one.remove(); });
+    cy.elements().forEach((one) => { if (!wanted.has(one.id()) && !one.hasClass("move")) { one.remove(); dropped += 1; } });
     cy.endBatch();
     for (const move of state.moves) moved(move);
     fit([...wanted].filter((id) => !id.startsWith("link:")).sort().join());
@@ -172,7 +193,7 @@ export function map({ open, height = "min(56vh, 36rem)" }) {
     const total = viewers + (found.empty() ? 0 : found.data("viewers"));
     if (found.empty()) cy.add({ group: "edges", data: { id, source: left, target: to, viewers: total, label: count(total, "viewer"), width: 4, bend: bendOf(left, to) }, classes: "move" });
     else found.data({ viewers: total, label: count(total, "viewer") });
-    const timer = setTimeout(() => { timers.delete(timer); cy?.getElementById(id).remove(); }, MOVE_MS);
+    const timer = setTimeout(() => { timers.delete(timer); cy?.getElementById(id).remove(); dropped += 1; }, MOVE_MS);
     timers.add(timer);
   }
 

@@ -9,7 +9,7 @@ import { asQuery } from "../routes.js";
 
 export const title = "Topology";
 
-const MOVED_MS = 20_000;
+const MOVED_MS = 20_000, MOST_MOVES = 8;
 
 export function mount(element, context) {
   const { live, go, to, query } = context;
@@ -26,7 +26,7 @@ export function mount(element, context) {
       { name: "Node", cell: (row) => link(to`/nodes/${row.id}`, row.id), value: (row) => row.id },
       { name: "Does", cell: (row) => row.kind, value: (row) => row.kind },
       { name: "State", cell: (row) => h("span", { title: sentence(row.trouble) }, stateOf(row)), value: (row) => ({ bad: 2, strained: 1 }[row.health] ?? 0), first: "desc" },
-      { name: "Zone", cell: (row) => name([row.region, row.zone].filter(Boolean).join(" · ") || "–"), value: (row) => row.zone ?? "" },
+      { name: "Zone", cell: (row) => h("span", { class: "two-lines place" }, name(row.zone || row.region || "–", 28), row.zone && row.region ? h("small", { class: "quiet" }, name(row.region, 28)) : ""), value: (row) => row.zone ?? "" },
       { name: "Load", cell: (row) => bar(row.load), value: (row) => row.load ?? 0, number: true },
       { name: "Viewers", cell: (row) => number(row.viewers), value: (row) => row.viewers ?? 0, number: true },
     ],
@@ -43,7 +43,12 @@ export function mount(element, context) {
     if (told.length) {
       if (now - movedAt > MOVED_MS) movedMany = new Map();
       movedAt = now;
-      for (const { left, to: next, viewers } of told) movedMany.set(`${left}\n${next}`, (movedMany.get(`${left}\n${next}`) ?? 0) + viewers);
+      for (const { left, to: next, viewers } of told) {
+        const pair = `${left}\n${next}`, before = movedMany.get(pair) ?? 0;
+        movedMany.delete(pair);
+        movedMany.set(pair, before + viewers);
+      }
+      for (const pair of movedMany.keys()) if (movedMany.size > MOST_MOVES) movedMany.delete(pair);
       moves.replaceChildren(...[...movedMany].flatMap(([pair, many], at) => {
         const [left, next] = pair.split("\n");
         return [at ? "; " : "", `${count(many, "viewer")} moved from `, name(left), " to ", name(next)];
