@@ -127,9 +127,20 @@ def _events(number: int, word: str) -> list[ClusterEvent]:
     fate = SessionFate(
         id=f"odd-{number}", role=Role.PLAY, mark=f"{number:016x}", who=word, address=word, reason=word, ended_ms=2
     )
-    kinds = {EventKind.VIEWER_LEFT: fate, EventKind.NODE_LEFT: None, EventKind.NODE_JOINED: None}
-    where = {"app": "live", "stream": f"odd-{number}", "node": f"edge-{number}", "zone": word, "why": word}
-    return [ClusterEvent(kind=kind, at_ms=1, session=session, **where) for kind, session in kinds.items()]
+    where = ClusterEvent(
+        kind=EventKind.NODE_LEFT,
+        at_ms=1,
+        app="live",
+        stream=f"odd-{number}",
+        node=f"edge-{number}",
+        zone=word,
+        why=word,
+    )
+    return [
+        where,
+        msgspec.structs.replace(where, kind=EventKind.NODE_JOINED),
+        msgspec.structs.replace(where, kind=EventKind.VIEWER_LEFT, session=fate),
+    ]
 
 
 def _span(number: int, word: str) -> FinishedSpan:
