@@ -174,7 +174,7 @@ def consul_servers(say: Say) -> int:
 
 
 async def chaos(options: argparse.Namespace, faults: Sequence[Fault], say: Say) -> Results:
-    """The run and its figures; SIGTERM ends it as Ctrl-C does."""
+    """The run and its figures; SIGTERM ends it as Ctrl-C does, and what was measured until then is kept."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -184,11 +184,16 @@ async def chaos(options: argparse.Namespace, faults: Sequence[Fault], say: Say) 
     size = Size(consul=consul_servers(say))
     run = Chaos(options.seed, options.minutes, options.hold, faults, say)
     cost: Cost | None = None
-    async with chaos_cluster(folder, size) as cluster:
-        say(f"seed {options.seed}; the cluster is up, its logs are in {folder}")
-        if options.cost:
-            cost = await measure_cost(cluster, say)
-        await run.run(cluster, folder)
+    try:
+        async with chaos_cluster(folder, size) as cluster:
+            say(f"seed {options.seed}; the cluster is up, its logs are in {folder}")
+            if options.cost:
+                cost = await measure_cost(cluster, say)
+            await run.run(cluster, folder)
+    except asyncio.CancelledError:
+        if not any(run.found.values()):
+            raise
+        say("stopped before its time; what was measured until now is written")
     counts = {name: getattr(size, name) for name in msgspec_fields(size)}
     return Results(
         facts=machine,

@@ -10,15 +10,15 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import httpx
 
 from rillcast.contracts.words import NodeKind
 from tests.chaos.cluster import ChaosCluster, healthy
 from tests.chaos.faults import Fault
-from tests.chaos.results import Repetition
-from tests.chaos.scene import Scene
+from tests.chaos.results import Part, Repetition
+from tests.chaos.scene import Scene, Span
 from tests.chaos.viewers import (
     APP,
     SDK,
@@ -47,6 +47,20 @@ class Before:
     made: int
     port: int
     events: int
+
+
+@dataclass
+class Noticed:
+    """Of a part of a fault: the longest standstill of each viewer whom it concerned."""
+
+    span: Span
+    gaps_ms: list[float] = field(default_factory=list)
+    stills_ms: list[float] = field(default_factory=list)
+
+    def told(self) -> Part:
+        """The longest ones."""
+        gap_ms, still_ms = (round(max(found, default=0)) for found in (self.gaps_ms, self.stills_ms))
+        return Part(name=self.span.name, counted=self.span.counted, gap_ms=gap_ms, still_ms=still_ms)
 
 
 MOVES = re.compile(r'^rillcast_signaling_publisher_moves_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
@@ -86,9 +100,13 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
         hit = [page for page in stage.pages if _concerns(scene, page.stream, before[page.name].port)]
         until = scene.started_again
         over_ms = ended_ms if until is None else began_ms + (until - began) * 1000
-        gaps = [round(max(await page.gaps_ms(began_ms, over_ms))) for page in hit]
+        gaps = [max(await page.gaps_ms(began_ms, over_ms)) for page in hit]
         lost = [word for page in stage.pages if (word := await _lost(page, before[page.name], fault, ended_ms))]
         stills: list[float] = []
+        parts = [Noticed(span) for span in scene.spans]
+        for part in parts:
+            since_ms, until_ms = (began_ms + (at - began) * 1000 for at in (part.span.since, part.span.until))
+            part.gaps_ms = [max(await page.gaps_ms(since_ms, until_ms)) for page in hit]
         whep = whep_lost = 0
         for one in crowds:
             concerned = [v for v, at in places[one.name].items() if _concerns(scene, one.stream, _port(at))]
@@ -98,15 +116,23 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             over_us = None if until is None else round(until * 1e6)
             longest = one.run.standstills.longest_us(one.count, round(began * 1e6), over_us)
             stills += [longest[viewer] / 1000 for viewer in concerned]
+            for part in parts:
+                since_us, until_us = round(part.span.since * 1e6), round(part.span.until * 1e6)
+                longest = one.run.standstills.longest_us(one.count, since_us, until_us)
+                part.stills_ms += [longest[viewer] / 1000 for viewer in concerned]
             lost += [f"{one.name} {viewer}: its picture stands" for viewer in one.lost()]
             lost += [f"{one.name}: {why} ({n} ×)" for why, n in one.run.ended.items() if not _own_doing(fault, why)]
+        if counted := [part for part in parts if part.span.counted]:
+            gaps = [max(of) for of in zip(*(part.gaps_ms for part in counted), strict=True)]
+            stills = [max(of) for of in zip(*(part.stills_ms for part in counted), strict=True)]
         return Repetition(
             fault=fault.name,
             hit=scene.hit,
             held_s=round(held_s, 1),
-            gaps_ms=tuple(gaps),
+            gaps_ms=tuple(round(gap) for gap in gaps),
             standstills_ms=tuple(round(still) for still in stills),
             steady_ms=round(steady),
+            parts=tuple(part.told() for part in parts),
             restart_ms=0 if until is None else round(await _largest(hit, over_ms, ended_ms)),
             lost=tuple(lost),
             whep=whep,

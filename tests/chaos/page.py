@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.bench.tables import table
-from tests.chaos.results import NO_GAP_MS, Began, Cost, Repetition, Results, Row, no_gap_ms, quantile, verdict
+from tests.chaos.results import NO_GAP_MS, Began, Cost, Part, Repetition, Results, Row, no_gap_ms, quantile, verdict
 
 RUN_HEAD = ("run", "seed", "minutes", "commit", "processor", "load before", "load after", "at")
 HEAD = (
@@ -50,8 +50,9 @@ def document(results: Results) -> str:
         " else. *Lost*: sessions that ended or got another PeerConnection. *n*: repetitions. Where n is small, p95 is"
         " the maximum. A goal of *no gap* allows what there was without any fault (the first line; the quietest of its"
         f" repetitions counts) and at least 150 ms: {allowed_ms:.0f} ms here. Where a node goes, its start is not in"
-        " the figures: it takes one of the machine's cores for a second or two, and is told below. A machine that has"
-        " other work makes gaps of its own: see the load.",
+        " the figures: it takes one of the machine's cores for a second or two, and is told below. Where every node"
+        " is replaced, the same holds for each, and the socket of the SDK that ends with its signaling instance is told"
+        " apart too: see the line of signaling. A machine that has other work makes gaps of its own: see the load.",
         table(HEAD, (_line(row, allowed_ms) for row in results.rows)),
         *_notes(results.rows),
     ]
@@ -117,6 +118,9 @@ def _words(row: Row, number: int, one: Repetition) -> Iterable[str]:
         said.append("newcomers heard " + ", ".join(f"{n} × {what}" for what, n in one.unclear.items()))
     if one.restart_ms > NO_GAP_MS:
         said.append(f"while it started again, {one.restart_ms / 1000:.2f} s between two frames")
+    long = [part for part in one.parts if max(part.gap_ms, part.still_ms) > NO_GAP_MS]
+    if long:
+        said.append("while " + ", ".join(map(_part, long)))
     if one.publishers:
         said.append(", ".join(one.publishers))
     if one.whep_lost:
@@ -127,6 +131,11 @@ def _words(row: Row, number: int, one: Repetition) -> Iterable[str]:
         yield f"* **{row.name}** {number + 1} ({one.hit or 'all'}, {one.held_s:g} s, load {one.load:g}): " + "; ".join(
             said
         )
+
+
+def _part(part: Part) -> str:
+    apart = "" if part.counted else " (told apart)"
+    return f"{part.name} {part.gap_ms / 1000:.2f} s in Chromium and {part.still_ms / 1000:.2f} s in bench{apart}"
 
 
 def _cost(cost: Cost) -> list[str]:

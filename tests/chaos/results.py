@@ -25,6 +25,17 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
         return f"≤ {self.p50_ms / 1000:g} / {self.p95_ms / 1000:g} s{', chosen here' if self.ours else ''}"
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a fault that consists of several: the longest standstills meanwhile."""
+
+    name: str
+    counted: bool
+    gap_ms: float
+    """In Chromium."""
+    still_ms: float
+    """Of `rillcast bench`."""
+
+
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     """One fault, once."""
 
@@ -38,6 +49,8 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     """The same of viewers of `rillcast bench` by the socket; 0 = below 150 ms."""
     steady_ms: float
     """The longest one of Chromium's viewers in the seconds before."""
+    parts: tuple[Part, ...] = ()
+    """Of a fault that consists of several; the figures above are of those that count."""
     restart_ms: float = 0
     """The longest one of those whom it concerned since what had gone began to start again; 0 if nothing did."""
     lost: tuple[str, ...]

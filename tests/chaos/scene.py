@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
 
 from tests.chaos.cluster import ChaosCluster, Node
 from tests.chaos.viewers import SDK, WHIP, Stage
@@ -14,6 +14,17 @@ from tests.chaos.viewers import SDK, WHIP, Stage
 
 class Skipped(Exception):
     """The fault can't be made here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a fault that consists of several. Moments are monotonic seconds."""
+
+    name: str
+    since: float
+    until: float
+    counted: bool
+    """Whether the goal is for it; else it is told apart."""
 
 
 @dataclass
@@ -30,6 +41,16 @@ class Scene:
     started_again: float | None = None
     """When the node that went began to start again, monotonic seconds: on this machine that takes a core for a second
     or two, so what viewers see from then on is told apart."""
+
+    spans: list[Span] = field(default_factory=list)
+    """Empty: the fault has no parts, and all of it counts."""
+
+    @contextmanager
+    def span(self, name: str, *, counted: bool = True) -> Iterator[None]:
+        """What viewers see meanwhile is told by this name."""
+        since = time.monotonic()
+        yield
+        self.spans.append(Span(name, since, time.monotonic(), counted))
 
     def starts_again(self) -> None:
         """The fault is over as far as viewers are concerned. Whoever stands still now has not come back."""

@@ -11,8 +11,10 @@ import pytest
 from tests.bench.machine import Facts
 from tests.chaos.__main__ import harm
 from tests.chaos.faults import FAULTS
+from tests.chaos.measure import Noticed
 from tests.chaos.page import document
-from tests.chaos.results import CONTROL, NO_GAP_MS, Began, Goal, Repetition, Results, Row, no_gap_ms, verdict
+from tests.chaos.results import CONTROL, NO_GAP_MS, Began, Goal, Part, Repetition, Results, Row, no_gap_ms, verdict
+from tests.chaos.scene import Span
 
 GOAL = Goal(p50_ms=500, p95_ms=1_000)
 
@@ -119,3 +121,20 @@ def test_every_fault_has_a_name_of_its_own_and_the_first_one_is_the_comparison()
     assert names[0] == CONTROL
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
+
+
+def test_a_part_with_a_standstill_is_told_and_whether_it_counts() -> None:
+    parts = (
+        Part(name="edge-1 goes", counted=True, gap_ms=70, still_ms=0),
+        Part(name="origin-2 goes", counted=True, gap_ms=90, still_ms=410),
+        Part(name="origin-2 starts", counted=False, gap_ms=800, still_ms=0),
+    )
+    text = document(run(row(once(parts=parts))))
+    assert "origin-2 goes 0.09 s in Chromium and 0.41 s in bench" in text
+    assert "origin-2 starts 0.80 s in Chromium and 0.00 s in bench (told apart)" in text
+    assert "edge-1 goes" not in text
+
+
+def test_what_a_part_is_told_of_is_its_longest_standstill() -> None:
+    noticed = Noticed(Span("edge-1 goes", 1.0, 2.0, counted=True), gaps_ms=[70.4, 120.6], stills_ms=[])
+    assert noticed.told() == Part(name="edge-1 goes", counted=True, gap_ms=121, still_ms=0)
