@@ -261,7 +261,9 @@ async def _edge_and_origin(scene: Scene) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _rolling(scene: Scene) -> AsyncIterator[None]:
     """Every node, one after the other, is drained and started again. As elsewhere, what its start costs on this machine
-    is told apart; and so is what the SDK does by itself when the socket ends that it has to a signaling instance."""
+    is told apart; so are what the SDK does by itself when the socket ends that it has to a signaling instance, and the
+    stream of a publisher by WHIP, who begins anew by itself: both have a line of their own."""
+    scene.streams, scene.hit = frozenset({SDK}), "every node"
     yield
     for node in scene.cluster.nodes.values():
         with scene.span(f"{node.name} goes", counted=node.kind is not NodeKind.SIGNALING):

@@ -51,16 +51,23 @@ class Before:
 
 @dataclass
 class Noticed:
-    """Of a part of a fault: the longest standstill of each viewer whom it concerned."""
+    """Of a part of a fault: the longest standstill of each viewer whom it concerned, and of the others."""
 
     span: Span
     gaps_ms: list[float] = field(default_factory=list)
     stills_ms: list[float] = field(default_factory=list)
+    apart_ms: list[float] = field(default_factory=list)
 
     def told(self) -> Part:
         """The longest ones."""
-        gap_ms, still_ms = (round(max(found, default=0)) for found in (self.gaps_ms, self.stills_ms))
-        return Part(name=self.span.name, counted=self.span.counted, gap_ms=gap_ms, still_ms=still_ms)
+        return Part(
+            name=self.span.name,
+            counted=self.span.counted,
+            gap_ms=round(max(self.gaps_ms, default=0)),
+            still_ms=round(max(self.stills_ms, default=0)),
+            stood=sum(still > 0 for still in self.stills_ms),
+            apart_ms=round(max(self.apart_ms, default=0)),
+        )
 
 
 MOVES = re.compile(r'^rillcast_signaling_publisher_moves_total\{outcome="(\w+)"\} (\S+)$', re.MULTILINE)
@@ -106,7 +113,9 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
         parts = [Noticed(span) for span in scene.spans]
         for part in parts:
             since_ms, until_ms = (began_ms + (at - began) * 1000 for at in (part.span.since, part.span.until))
-            part.gaps_ms = [max(await page.gaps_ms(since_ms, until_ms)) for page in hit]
+            for page in stage.pages:
+                into = part.gaps_ms if page in hit else part.apart_ms
+                into.append(max(await page.gaps_ms(since_ms, until_ms)))
         whep = whep_lost = 0
         for one in crowds:
             concerned = [v for v, at in places[one.name].items() if _concerns(scene, one.stream, _port(at))]
@@ -119,7 +128,8 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             for part in parts:
                 since_us, until_us = round(part.span.since * 1e6), round(part.span.until * 1e6)
                 longest = one.run.standstills.longest_us(one.count, since_us, until_us)
-                part.stills_ms += [longest[viewer] / 1000 for viewer in concerned]
+                into = part.stills_ms if concerned else part.apart_ms
+                into += [longest[viewer] / 1000 for viewer in concerned or range(one.count)]
             lost += [f"{one.name} {viewer}: its picture stands" for viewer in one.lost()]
             lost += [f"{one.name}: {why} ({n} ×)" for why, n in one.run.ended.items() if not _own_doing(fault, why)]
         if counted := [part for part in parts if part.span.counted]:

@@ -51,8 +51,8 @@ def document(results: Results) -> str:
         " the maximum. A goal of *no gap* allows what there was without any fault (the first line; the quietest of its"
         f" repetitions counts) and at least 150 ms: {allowed_ms:.0f} ms here. Where a node goes, its start is not in"
         " the figures: it takes one of the machine's cores for a second or two, and is told below. Where every node"
-        " is replaced, the same holds for each, and the socket of the SDK that ends with its signaling instance is told"
-        " apart too: see the line of signaling. A machine that has other work makes gaps of its own: see the load.",
+        " is replaced, the same holds for each; what has a line of its own is told apart there: the SDK that tears its"
+        " media down when its signaling instance ends, and the stream by WHIP, whose publisher begins anew. A machine that has other work makes gaps of its own: see the load.",
         table(HEAD, (_line(row, allowed_ms) for row in results.rows)),
         *_notes(results.rows),
     ]
@@ -118,9 +118,9 @@ def _words(row: Row, number: int, one: Repetition) -> Iterable[str]:
         said.append("newcomers heard " + ", ".join(f"{n} × {what}" for what, n in one.unclear.items()))
     if one.restart_ms > NO_GAP_MS:
         said.append(f"while it started again, {one.restart_ms / 1000:.2f} s between two frames")
-    long = [part for part in one.parts if max(part.gap_ms, part.still_ms) > NO_GAP_MS]
+    long = [part for part in one.parts if max(part.gap_ms, part.still_ms, part.apart_ms) > NO_GAP_MS]
     if long:
-        said.append("while " + ", ".join(map(_part, long)))
+        said.append("while " + "; while ".join(map(_part, long)))
     if one.publishers:
         said.append(", ".join(one.publishers))
     if one.whep_lost:
@@ -135,7 +135,9 @@ def _words(row: Row, number: int, one: Repetition) -> Iterable[str]:
 
 def _part(part: Part) -> str:
     apart = "" if part.counted else " (told apart)"
-    return f"{part.name} {part.gap_ms / 1000:.2f} s in Chromium and {part.still_ms / 1000:.2f} s in bench{apart}"
+    others = f", {part.apart_ms / 1000:.2f} s by WHIP's stream" if part.apart_ms > NO_GAP_MS else ""
+    bench = f"{part.still_ms / 1000:.2f} s in bench ({part.stood} of them)" if part.stood else "none in bench"
+    return f"{part.name} {part.gap_ms / 1000:.2f} s in Chromium, {bench}{others}{apart}"
 
 
 def _cost(cost: Cost) -> list[str]:

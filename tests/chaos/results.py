@@ -34,6 +34,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """In Chromium."""
     still_ms: float
     """Of `rillcast bench`."""
+    stood: int = 0
+    """How many of `rillcast bench` stood still for 150 ms or more."""
+    apart_ms: float = 0
+    """The longest one of those who watch a stream that does not count here, in Chromium or in bench."""
 
 
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,15 +126,17 @@ def test_every_fault_has_a_name_of_its_own_and_the_first_one_is_the_comparison()
 def test_a_part_with_a_standstill_is_told_and_whether_it_counts() -> None:
     parts = (
         Part(name="edge-1 goes", counted=True, gap_ms=70, still_ms=0),
-        Part(name="origin-2 goes", counted=True, gap_ms=90, still_ms=410),
-        Part(name="origin-2 starts", counted=False, gap_ms=800, still_ms=0),
+        Part(name="origin-2 goes", counted=True, gap_ms=90, still_ms=410, stood=3),
+        Part(name="origin-2 starts", counted=False, gap_ms=800, still_ms=0, apart_ms=730),
     )
     text = document(run(row(once(parts=parts))))
-    assert "origin-2 goes 0.09 s in Chromium and 0.41 s in bench" in text
-    assert "origin-2 starts 0.80 s in Chromium and 0.00 s in bench (told apart)" in text
+    assert "origin-2 goes 0.09 s in Chromium, 0.41 s in bench (3 of them);" in text
+    assert "origin-2 starts 0.80 s in Chromium, none in bench, 0.73 s by WHIP's stream (told apart)" in text
     assert "edge-1 goes" not in text
 
 
 def test_what_a_part_is_told_of_is_its_longest_standstill() -> None:
-    noticed = Noticed(Span("edge-1 goes", 1.0, 2.0, counted=True), gaps_ms=[70.4, 120.6], stills_ms=[])
-    assert noticed.told() == Part(name="edge-1 goes", counted=True, gap_ms=121, still_ms=0)
+    noticed = Noticed(
+        Span("edge-1 goes", 1.0, 2.0, counted=True), gaps_ms=[70.4, 120.6], stills_ms=[0, 200], apart_ms=[30]
+    )
+    assert noticed.told() == Part(name="edge-1 goes", counted=True, gap_ms=121, still_ms=200, stood=1, apart_ms=30)
