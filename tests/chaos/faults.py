@@ -360,7 +360,7 @@ FAULTS = (
     Fault("edge-and-origin", "an edge and the origin are killed at once", _edge_and_origin, _s(3, 4, ours=True)),
     Fault(
         "rolling",
-        "every node is replaced, one after the other, under 200 viewers",
+        "every node is replaced, one after the other, under 200 viewers (publisher by the SDK)",
         _rolling,
         _s(0.3, 0.3),
         _OWN_DOING,

@@ -52,7 +52,8 @@ def document(results: Results) -> str:
         f" repetitions counts) and at least 150 ms: {allowed_ms:.0f} ms here. Where a node goes, its start is not in"
         " the figures: it takes one of the machine's cores for a second or two, and is told below. Where every node"
         " is replaced, the same holds for each; what has a line of its own is told apart there: the SDK that tears its"
-        " media down when its signaling instance ends, and the stream by WHIP, whose publisher begins anew. A machine that has other work makes gaps of its own: see the load.",
+        " media down when its signaling instance ends, and the stream by WHIP, whose publisher begins anew. A machine"
+        " that has other work makes gaps of its own: see the load.",
         table(HEAD, (_line(row, allowed_ms) for row in results.rows)),
         *_notes(results.rows),
     ]

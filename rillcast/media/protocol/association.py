@@ -32,6 +32,9 @@ class SentStream(msgspec.Struct, frozen=True, kw_only=True):
     """A time of the publisher's clock as a 64-bit NTP timestamp; 0 while no sender report has told it."""
     ntp_timestamp: int = 0
     """The RTP timestamp that the stream has at that time: from the two, sound and picture stay together."""
+    shift_us: int = 0
+    """By how much what sender reports tell the viewer is later than the publisher's clock, in microseconds: the viewer
+    has gone over from a publisher with another clock."""
     packets: int = 0
     """Packets and octets of payload so far, modulo 2³², as sender reports tell them."""
     octets: int = 0

@@ -29,6 +29,9 @@ pub struct SentStream {
     pub ntp: u64,
     /// The RTP timestamp that the stream has at `ntp`.
     pub ntp_timestamp: u32,
+    /// By how much what sender reports tell the viewer is later than the publisher's clock, in microseconds.
+    #[serde(default)]
+    pub shift_us: i64,
     /// As sender reports tell them, likewise `octets`.
     pub packets: u32,
     pub octets: u32,

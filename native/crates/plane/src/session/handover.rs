@@ -10,6 +10,7 @@ use rillcast_crypto::srtp::{Receiver, Sender};
 
 use super::association::{Association, Open};
 use super::recv::Route;
+use super::told_clock::TellClock;
 use super::{Outcome, Phase, Session};
 use crate::config::{self, SendTrack};
 use crate::refusal::Impossible;
@@ -195,5 +196,6 @@ impl Session {
         (self.added_us, self.leaving_us, self.feedback_us) = (now_us, 0, 0);
         self.feedback_ssrc = send.first().map_or(self.feedback_ssrc, |t| t.ssrc);
         self.send = send.iter().map(super::SendTrack::new).collect();
+        self.told = TellClock::default();
     }
 }

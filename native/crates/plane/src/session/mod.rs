@@ -1,6 +1,7 @@
 //! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
 
 mod association;
+mod beginning;
 pub mod budget;
 mod connectivity;
 mod handover;
@@ -14,6 +15,7 @@ mod repair_log;
 pub mod rtp_munger;
 pub mod send;
 mod taken_over;
+mod told_clock;
 
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ use lag::Lag;
 use paths::Paths;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
+use told_clock::TellClock;
 
 /// What a publisher is granted until its link is known.
 const START_BPS: u64 = 2_000_000;
@@ -120,6 +123,7 @@ pub struct Session {
     pub recv: Vec<RecvTrack>,
     pub routes: Routes,
     pub send: Vec<SendTrack>,
+    pub told: TellClock,
     pub estimator: Option<Estimator>,
     pub added_us: u64,
     /// Its place among the worker's sessions whose handshake runs.
@@ -188,6 +192,7 @@ impl Session {
             routes: Routes::new(&c.recv),
             recv,
             send: c.send.iter().map(SendTrack::new).collect(),
+            told: TellClock::default(),
             estimator: wants_remb.then(|| Estimator::new(start.min(max), 100_000, max)),
             added_us: now_us,
             half_open_at: None,

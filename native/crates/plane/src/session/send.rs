@@ -4,20 +4,16 @@ use std::num::NonZeroU32;
 
 use rillcast_crypto::srtp::Sender;
 use rillcast_wire::codec::vp8::{self, FrameNumber};
-use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
 use super::lag::Reported;
-use super::pacer::{Limit, Pacer, Plan};
+use super::pacer::{Limit, Pacer};
 use super::repair_log::RepairLog;
-use super::rtp_munger::{RtpMunger, Squeeze};
+use super::rtp_munger::RtpMunger;
 use crate::config::{self, HeaderExtensions, Kind};
 use crate::layers;
-use crate::packet::{abs_send_time, ticks, Clock, Packet};
-use crate::ring::Keyframe;
-use crate::source::Source;
+use crate::packet::{abs_send_time, Clock, Packet};
 use crate::srtp_state::ShownPacket;
-use crate::thinning::Thinning;
 
 /// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
 pub(super) const ROOM_FOR_SEND_TIME: usize = 1430;
@@ -104,13 +100,17 @@ pub struct SendTrack {
     pub(super) sent: u64,
     pub(super) last_ts: u32,
     pub(super) last_sent_us: u64,
-    /// The track's timeline against NTP, as last reported.
+    /// The track's timeline against the time that the viewer is told, as last reported, and whether that goes back to
+    /// reports of a publisher.
     pub(super) timeline: Option<Clock>,
+    pub(super) timeline_is_sure: bool,
+    /// How much what the publisher's reports say is moved: see `told_clock`.
+    pub(super) shift_us: i64,
     pub(super) rtx_seq: u64,
     pub packets: u32,
     pub octets: u32,
     /// Middle bits of the last sender reports' NTP time, and when they left.
-    reports: [(u32, u64); 4],
+    pub(super) reports: [(u32, u64); 4],
     pub reported: usize,
     /// The newest packet of the last receiver report, unless it was not sent as it came.
     pub reported_packet: Option<Reported>,
@@ -148,6 +148,8 @@ impl SendTrack {
             last_ts: fastrand::u32(..),
             last_sent_us: 0,
             timeline: None,
+            timeline_is_sure: false,
+            shift_us: 0,
             rtx_seq: fastrand::u64(1..0x7000),
             packets: 0,
             octets: 0,
@@ -211,67 +213,6 @@ impl SendTrack {
     /// Whether media was sent a moment ago.
     pub fn flows(&self, now_us: u64) -> bool {
         self.source.is_some() && now_us < self.last_sent_us + FLOWS_US
-    }
-
-    /// Begins a munger at `at`; the packets from there to the live edge are to be sent next.
-    /// `estimate_bps`: what the viewer says it can take, or 0.
-    pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) {
-        let Some(live) = source.ring.highest().and_then(|h| source.ring.get(h)) else { return };
-        let first = self.current.is_none() && !self.takes_over();
-        let before = self.current.filter(|c| c.source == source.id);
-        let mut ts_offset = match (before, self.offset_by_clock(source)) {
-            _ if first => self.last_ts.wrapping_sub(live.ts),
-            (Some(before), _) => before.ts_offset,
-            (None, Some(offset)) => offset,
-            (None, None) => self.continued_ts(now_us).wrapping_sub(live.ts),
-        };
-        let frames = live.frame.saturating_sub(at.frame).min(u64::from(u32::MAX)) as u32;
-        let mut room = live.ts.wrapping_add(ts_offset).wrapping_sub(self.last_ts) as i32;
-        let too_far = !first && room > (self.config.clock_rate * 10) as i32;
-        if !first && (room <= frames as i32 || too_far) {
-            // Another clock than we thought: time goes on from what was sent.
-            ts_offset = self.continued_ts(now_us).wrapping_add(frames).wrapping_sub(live.ts);
-            room = live.ts.wrapping_add(ts_offset).wrapping_sub(self.last_ts) as i32;
-        }
-        let most = self.config.clock_rate / 1000;
-        let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
-        let plan = Plan::new(now_us, source, at, estimate_bps, self.held).filter(|_| source.kind == Kind::Video);
-        let ahead = plan.as_ref().map_or(0, |p| ticks(p.lasts_us, self.config.clock_rate));
-        let begins = || source.ring.get(at.first_seq).map(|p| vp8::frame_number(&p.payload));
-        let renumber = (source.codec == Codec::Vp8).then(|| match (self.frame_number, begins()) {
-            (Some(before), Some(number)) => number.gap_after(before),
-            _ => FrameNumber::default(),
-        });
-        self.previous = self.current;
-        self.wanted_limit = if before.is_some() { self.wanted_limit } else { layers::ALL };
-        self.changes_layers = self.wanted_limit != layers::ALL;
-        self.held = false;
-        self.current = Some(RtpMunger {
-            renumber,
-            thinning: Thinning::NONE,
-            source: source.id,
-            start: self.next,
-            switch: self.next,
-            first_seq: at.first_seq,
-            seq_offset: self.next.wrapping_sub(at.first_seq),
-            ts_offset,
-            squeeze: (source.kind == Kind::Video)
-                .then(|| {
-                    let span = (at.ts, live.ts.wrapping_add(ahead));
-                    Squeeze::new(span, ahead.max(frames * step), (live.frame, frames))
-                })
-                .flatten(),
-        });
-        self.pace = plan.map(|p| p.pace);
-        self.progress = Progress::Catching { next: at.first_seq };
-        self.source = Some(source.id);
-        // A wish for yet another source stays: its keyframe is still to come, and the track has a seat there.
-        self.target = self.target.filter(|t| *t != source.id);
-    }
-
-    fn continued_ts(&self, now_us: u64) -> u32 {
-        let elapsed = ticks(now_us.saturating_sub(self.last_sent_us), self.config.clock_rate);
-        self.last_ts.wrapping_add(elapsed.max(1))
     }
 
     /// Writes `p` as the viewer gets it. None: it doesn't belong to the current munger, or cannot be sent.
@@ -375,20 +316,6 @@ impl SendTrack {
     /// Whether bursts may be padded to equal sizes: not without RTX, see `header`.
     pub fn may_pad(&self) -> bool {
         self.config.rtx_ssrc != 0
-    }
-
-    /// NTP and RTP time for a sender report now, if anything was sent.
-    pub fn report(&mut self, now_us: u64, source: &Source) -> Option<(u64, u32)> {
-        if self.packets == 0 {
-            return None;
-        }
-        let (munger, clock) = (self.current?, source.clock?);
-        let (ntp, rtp) = clock.at(now_us, source.clock_rate);
-        let rtp = rtp.wrapping_add(munger.ts_offset);
-        self.timeline = Some(Clock { ntp, rtp, at_us: now_us });
-        self.reports[self.reported % 4] = ((ntp >> 16) as u32, now_us);
-        self.reported += 1;
-        Some((ntp, rtp))
     }
 
     /// Round-trip time from a report block's LSR and DLSR (RFC 3550 §6.4.1), microseconds.

@@ -24,6 +24,8 @@ const MAX_SOUND: u64 = 25;
 const SAME_TIME: u32 = 400;
 /// Packets among which the last one of the other plane is looked for: those of half a second at 10 Mbit/s.
 const COMPARED: u64 = 512;
+/// No two times of NTP are farther apart than 2^31 s.
+const MOST_SHIFT_US: i64 = (1 << 31) * 1_000_000;
 /// Times that differ by more are of different clocks.
 const SAME_CLOCK_S: u32 = 10;
 
@@ -34,7 +36,10 @@ impl SendTrack {
             let munger = self.current.filter(|c| c.source == s.id)?;
             s.clock.map(|c| (c.ntp, c.rtp.wrapping_add(munger.ts_offset)))
         });
-        let from_before = || self.timeline.filter(|_| self.takes_over()).map(|c| (c.ntp, c.rtp));
+        let from_before = || {
+            let told = self.timeline.filter(|_| self.takes_over())?;
+            Some((told.later(-self.shift_us).ntp, told.rtp))
+        };
         let (ntp, ntp_timestamp) = clock.or_else(from_before).unwrap_or_default();
         let number = self.frame_number;
         let media = SentStream {
@@ -44,6 +49,7 @@ impl SendTrack {
             silent_us: now_us.saturating_sub(self.last_sent_us),
             ntp,
             ntp_timestamp,
+            shift_us: self.shift_us,
             packets: self.packets,
             octets: self.octets,
             picture: number.map(|n| n.picture),
@@ -76,7 +82,9 @@ impl SendTrack {
         self.last_ts = media.timestamp;
         self.last_sent_us = if media.packets > 0 { now_us.saturating_sub(media.silent_us).max(1) } else { 0 };
         let clock = Clock { ntp: media.ntp, rtp: media.ntp_timestamp, at_us: now_us };
-        self.timeline = (media.ntp != 0).then_some(clock);
+        self.shift_us = media.shift_us.clamp(-MOST_SHIFT_US, MOST_SHIFT_US);
+        self.timeline = (media.ntp != 0).then(|| clock.later(self.shift_us));
+        self.timeline_is_sure = media.ntp != 0;
         self.rtx_seq = rtx.map_or(self.rtx_seq, |r| r.index);
         (self.packets, self.octets) = (media.packets, media.octets);
         self.frame_number = media.picture.map(|picture| FrameNumber { picture, tl0: media.tl0 });
@@ -147,16 +155,10 @@ impl SendTrack {
         if !self.takes_over() || now_us >= self.last_sent_us + MAX_WAIT_US {
             return None;
         }
-        let offset = self.offset_by_clock(source)?;
+        let offset = self.offset_by_clock(source, self.shift_us)?;
         let live = source.ring.get(source.ring.highest()?)?;
         let apart = self.room(live, offset).unsigned_abs();
         (apart < SAME_CLOCK_S * self.config.clock_rate).then_some(offset)
-    }
-
-    /// What is added to the source's timestamps so that both tell the publisher's time, if both planes know it.
-    pub(super) fn offset_by_clock(&self, source: &Source) -> Option<u32> {
-        let (out, c) = (self.timeline?, source.clock.filter(|_| source.clock_is_reported())?);
-        Some(out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp))
     }
 
     fn is_news(&self, p: &Packet, offset: u32) -> bool {

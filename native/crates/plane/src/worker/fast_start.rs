@@ -53,7 +53,7 @@ impl Worker {
         let t = &mut session.send[track];
         let Some(id) = t.target else { return };
         let Some(source) = self.sources.get_mut(id) else { return };
-        let old = t.source;
+        let (old, name) = (t.source, t.config.track);
         if !t.goes_on(now_us, source) {
             let at = match (t.entry(now_us, source), t.flows(now_us)) {
                 (Some(k), true) if now_us < k.arrival_us + FRESH_US => k,
@@ -70,11 +70,13 @@ impl Worker {
                 return;
             }
             let known_bps = known_bps(session.remb_bps, session.path_bps, t);
-            t.begin(now_us, source, at, known_bps);
+            session.told.look(now_us, &session.send);
+            let t = &mut session.send[track];
+            t.begin(now_us, source, at, known_bps, &mut session.told);
             source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
         }
         if let Some(old) = old.filter(|o| *o != id) {
-            self.shared.events.push(Event::SourceSwitched { session: session.id, track: t.config.track, source: id });
+            self.shared.events.push(Event::SourceSwitched { session: session.id, track: name, source: id });
             self.detach(old, slot, track);
         }
         self.catch_up(now_us, slot, track, out);
@@ -111,7 +113,7 @@ impl Worker {
     /// Sends the next cached packets to one track, and notes it if more remain.
     fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Session { send, tx, path, extensions, totals, remb_bps, path_bps, .. } = session;
+        let Session { send, told, tx, path, extensions, totals, remb_bps, path_bps, .. } = session;
         let t = &mut send[track];
         let (Progress::Catching { mut next }, Some(source)) =
             (t.progress, t.source.and_then(|id| self.sources.get(id)))
@@ -122,7 +124,7 @@ impl Worker {
         let behind = source.ring.since(next).next().is_some_and(|p| now_us >= p.arrival_us + MOST_HELD_BACK_US);
         let newer = source.ring.keyframe().filter(|k| k.first_seq > next && (t.pace.is_some() || behind));
         if let Some(newer) = newer.filter(|_| t.pace.is_some() || t.limit.is_some()) {
-            t.begin(now_us, source, newer, known_bps(*remb_bps, *path_bps, t));
+            t.begin(now_us, source, newer, known_bps(*remb_bps, *path_bps, t), told);
             next = newer.first_seq;
         } else if t.pace.as_mut().is_some_and(|pace| !pace.ready(now_us, source.steady_bps(now_us))) {
             return self.starts.add_track(slot, track, t);

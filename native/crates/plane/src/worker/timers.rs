@@ -323,7 +323,7 @@ impl Worker {
         let mut packet = vec![];
         for t in &mut s.send {
             let Some(source) = t.source.and_then(|id| self.sources.get(id)) else { continue };
-            let Some((ntp, rtp)) = t.report(now_us, source) else { continue };
+            let Some((ntp, rtp)) = t.report(now_us, source, &mut s.told) else { continue };
             rtcp::write_sr(&mut packet, t.config.ssrc, ntp, rtp, t.packets, t.octets, &[]);
             rtcp::write_sdes_cname(&mut packet, t.config.ssrc, &t.config.cname);
         }

@@ -23,6 +23,7 @@ mod parameter_sets_odd;
 mod paths;
 mod peer;
 mod probing;
+mod publishers_clocks;
 mod relays;
 mod rig;
 mod tcp;

@@ -309,14 +309,16 @@ impl World {
 
     /// How far the sound of what was just shown is from it, by the timestamps and the reports, as a browser does it.
     pub fn lips_apart_us(&self) -> f64 {
-        let said_us = |t: Track| {
-            let p = self.arrived.iter().rev().find(|p| p.ssrc == t.ssrc).expect("media");
-            let (ntp, rtp) = self.reports[&t.ssrc];
-            let said = ntp.wrapping_sub(NTP_BEGAN) as i64 as f64 / (1u64 << 32) as f64
-                + f64::from(p.ts.wrapping_sub(rtp) as i32) / f64::from(t.rate);
-            said * 1e6 - p.captured_us as f64
-        };
-        (said_us(VIDEO) - said_us(AUDIO)).abs()
+        (self.told_us(VIDEO) - self.told_us(AUDIO)).abs()
+    }
+
+    /// How much later than it was the newest packet was captured, by its timestamp and the reports.
+    pub fn told_us(&self, t: Track) -> f64 {
+        let p = self.arrived.iter().rev().find(|p| p.ssrc == t.ssrc).expect("media");
+        let (ntp, rtp) = self.reports[&t.ssrc];
+        let said = ntp.wrapping_sub(NTP_BEGAN) as i64 as f64 / (1u64 << 32) as f64
+            + f64::from(p.ts.wrapping_sub(rtp) as i32) / f64::from(t.rate);
+        said * 1e6 - p.captured_us as f64
     }
 
     /// How far the timestamps of the newest packet are from those that the first plane would have given it.

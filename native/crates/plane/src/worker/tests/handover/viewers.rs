@@ -91,6 +91,26 @@ fn without_a_known_clock_it_goes_on_in_the_time_that_has_passed() {
     w.everybody_leaves();
 }
 
+/// It had come to a publisher whose clock is 2.5 s behind the one before.
+#[test]
+fn the_time_that_it_is_told_goes_along() {
+    let mut w = World::viewer(&[VIDEO, AUDIO]);
+    w.prepare();
+    w.pass(50_000);
+    w.nominate();
+    let began_us = w.now_us();
+    let mut srtp = w.export(true).expect("the final counters");
+    srtp.sent.iter_mut().for_each(|s| s.shift_us = 2_500_000);
+    w.b.command(Command::ContinueSession { session: 2, srtp: Box::new(srtp) });
+    w.pass(4_000_000);
+    for t in [VIDEO, AUDIO] {
+        assert!((w.told_us(t) - 2_500_000.0).abs() < 2_000.0, "{} µs", w.told_us(t));
+        assert!(w.drift_us(t, began_us).abs() < 1_000.0, "{} µs", w.drift_us(t, began_us));
+    }
+    let again = export(&mut w.b, false).expect("a connected session");
+    assert!(again.sent.iter().filter(|s| s.packets > 0).all(|s| s.shift_us == 2_500_000));
+}
+
 #[test]
 fn sound_alone_goes_on() {
     let mut w = World::viewer(&[AUDIO]);
