@@ -41,7 +41,7 @@ impl TellClock {
         self.as_others(now_us, off_us, if is_same { present_us } else { off_us })
     }
 
-    /// The same for a track that has had reports of `source`, whose clock may have been set since: then its time is
+    /// How much they are to be moved of a track that has sent `source`, whose clock may have been set since: then its time is
     /// another one now, and by as much for what has any timestamp. `moved_us`: by how much it is for that. Whatever moves
     /// only one of the two puts sound and picture right.
     fn shift_of_present(&mut self, now_us: u64, source: &Source, present_us: i64, moved_us: i64, own: Told) -> i64 {
@@ -53,8 +53,8 @@ impl TellClock {
         self.as_others(now_us, off_us, off_us)
     }
 
-    /// What another track is moved by since a moment ago whose clock is off by as much; or else `shift_us`. The first track
-    /// decides, so that none of the others takes for another clock what it took for one.
+    /// Finds what another track is moved by since a moment ago whose clock is off by as much; or else `shift_us`. The
+    /// first track decides, so that none of the others takes for another clock what it took for one.
     fn as_others(&mut self, now_us: u64, off_us: i64, shift_us: i64) -> i64 {
         let lately = self.last.filter(|(at_us, ..)| now_us < at_us + TOGETHER_US);
         if let Some((.., shift_us)) = lately.filter(|(_, seen_us, _)| off_us.abs_diff(*seen_us) <= SAME_US) {
