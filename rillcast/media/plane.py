@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple
 
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.protocol import Command, Event, PlaneConfig, SourceId
+
+if TYPE_CHECKING:
+    from rillcast_native import RawSockets
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,15 @@ class WorkerPorts(msgspec.Struct, frozen=True):
 
     media_port: int
     relay_port: int
+
+
+class Egress(msgspec.Struct, frozen=True):
+    """How media leaves for viewers, as was chosen when the plane started."""
+
+    raw: bool
+    """Past the UDP sockets."""
+    why_not: str = ""
+    """Why it is not, although that was wished."""
 
 
 class Plane(Protocol):
@@ -82,11 +94,20 @@ class Plane(Protocol):
 class NativePlane:
     """`Plane` on the Rust extension. Create inside a running event loop; handlers run on that loop."""
 
-    def __init__(self, config: PlaneConfig, on_event: EventHandler, on_packet: PacketHandler | None = None) -> None:
+    def __init__(
+        self,
+        config: PlaneConfig,
+        on_event: EventHandler,
+        on_packet: PacketHandler | None = None,
+        raw: RawSockets | None = None,
+    ) -> None:
+        """`raw`: from `rillcast.media.raw.claim`. Raises OSError when something of the system can't be had: an
+        address, a thread, or a way past the sockets that `config` demands."""
         import rillcast_native
 
         self._busy = rillcast_native.PlaneBusy
-        self._native = rillcast_native.Plane(msgspec.json.encode(config))
+        encoded = msgspec.json.encode(config)
+        self._native = rillcast_native.Plane(encoded) if raw is None else rillcast_native.Plane(encoded, raw)
         self._handlers = Handlers()
         self._on_event = on_event
         self._on_packet = on_packet
@@ -103,6 +124,12 @@ class NativePlane:
     @property
     def workers(self) -> Sequence[WorkerPorts]:
         return self._workers
+
+    @property
+    def egress(self) -> Egress:
+        """How media leaves for viewers."""
+        raw, why_not = self._native.egress()
+        return Egress(raw, why_not or "")
 
     def execute(self, command: Command) -> None:
         try:

@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rillcast.cluster.placement.nearness import Place
 from rillcast.cluster.stream_watch import StreamWatch
@@ -26,8 +26,8 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import CarriedStream, Condition, NodeInfo, NodeLoad, NodeReport, TreePlace
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
-from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerFailed, WorkerStats
-from rillcast.node import metrics
+from rillcast.media.protocol import EgressMode, Error, Event, PlaneConfig, WorkerFailed, WorkerStats
+from rillcast.node import metrics, raw_egress
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.association_keys import AssociationKeys
 from rillcast.node.background import BackgroundTasks
@@ -38,7 +38,7 @@ from rillcast.node.outbox import Outbox
 from rillcast.node.relay_keys import RelayKeys, SealedRelayKeys
 from rillcast.node.worker_watch import LOOK_S, WorkerWatch
 from rillcast.node.zone_sizes import ZoneSizes
-from rillcast.runtime.errors import NodeFault
+from rillcast.runtime.errors import NodeFault, StartError
 from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.process.departure import Departure, Leaves
 from rillcast.runtime.process.identity import NodeIdentity
@@ -46,6 +46,9 @@ from rillcast.runtime.process.node import Node
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings
 from rillcast.runtime.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from rillcast.media.raw import RawSockets
 
 log = get_logger(__name__)
 
@@ -279,13 +282,21 @@ async def open_media_node(
     kind: NodeKind,
     *,
     plane: PlaneConfig | None = None,
+    raw: RawSockets | None = None,
 ) -> AsyncIterator[tuple[Node, MediaNode]]:
-    """Start the node and its media threads; both end with the block. `plane`: instead of `plane_config(settings)`."""
+    """Start the node and its media threads; both end with the block. `plane`: instead of `plane_config(settings)`.
+    `raw`: what `raw_egress.claim` opened. Raises StartError when the media plane does not start."""
     async with Node(settings, kind) as node:
         streams = await node.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S)
         renditions = await node.kv(subjects.BUCKET_RENDITIONS, subjects.STREAM_LEASE_S)
         events = PlaneEvents()
-        native = NativePlane(plane or plane_config(settings), events, events.packet)
+        config = plane or plane_config(settings)
+        try:
+            native = NativePlane(config, events, events.packet, raw)
+        except OSError as error:
+            raise StartError(f"the media plane can't start: {error}") from error
+        if config.egress is not EgressMode.SOCKET:
+            raw_egress.tell(native.egress)
         try:
             yield (
                 node,

@@ -26,6 +26,20 @@ PASSAGE = TalliedHistogram(
     "have been sent it. Counted once for each media thread that sends it on, however many get it",
     buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
 )
+MESSAGES = Counter(
+    "rillcast_plane_media_messages",
+    "Messages of media that left for viewers, each of up to 16 packets, by way: raw (past the UDP socket), socket. A "
+    "node that does not send past the socket has the second only",
+    ["way"],
+)
+RAW_FALLBACKS = Counter(
+    "rillcast_plane_raw_fallbacks",
+    "Messages of media that left by the socket although the node sends past it, by reason: unproved (the viewer has "
+    "not reported yet that media reaches it), unheard (it reported that no more), unresolved (the neighbour's "
+    "address), not_asked (the way, so far), local (the viewer is on this host), no_ethernet, link_down, odd_route, "
+    "too_many (neighbours or devices), too_long (a packet, for the way), ring_full, refused (by the kernel)",
+    ["reason"],
+)
 NACKS_SENT = Counter("rillcast_plane_nacks_sent", "Packets that publishers and parents were asked for again")
 KEYFRAME_REQUESTS = Counter(
     "rillcast_plane_keyframe_requests",
@@ -110,6 +124,10 @@ class PlaneMetrics:
         KEYFRAME_REQUESTS.labels("out").inc(self._since(stats.worker, "keyframes_out", stats.keyframe_requests_out))
         passages = [self._since(stats.worker, f"passage_{i}", n) for i, n in enumerate(stats.passages)]
         PASSAGE.add(passages, self._since(stats.worker, "passage_us", stats.passage_us) / 1e6)
+        MESSAGES.labels("raw").inc(self._since(stats.worker, "messages_raw", stats.messages_raw))
+        MESSAGES.labels("socket").inc(self._since(stats.worker, "messages_by_socket", stats.messages_by_socket))
+        for reason, total in stats.fallbacks.items():
+            RAW_FALLBACKS.labels(reason).inc(self._since(stats.worker, f"fallback_{reason}", total))
         for reason, total in stats.counters.items():
             REFUSED.labels(reason).inc(self._since(stats.worker, f"refused_{reason}", total))
 

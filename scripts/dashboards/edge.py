@@ -100,6 +100,18 @@ PICTURE = Row(
             colours={"asked": Colour.LATE, "repaired": Colour.GOOD, "dropped": Colour.WORST},
         ),
         Panel(
+            "Messages past the socket and by it",
+            "Messages of media to viewers, each of up to 16 packets. by the socket, with a reason: those of edges that "
+            "send past it otherwise. unproved is the beginning of each viewer; much of any other reason costs CPU.",
+            [
+                Query(HERE.rate("rillcast_plane_media_messages_total", 'way="raw"', EDGE), "past the socket"),
+                Query(HERE.rate("rillcast_plane_media_messages_total", 'way="socket"', EDGE), "by the socket"),
+                Query(HERE.rate("rillcast_plane_raw_fallbacks_total", EDGE, by="reason"), "by the socket: {{reason}}"),
+            ],
+            unit=Unit.PER_SECOND,
+            colours={"past": Colour.GOOD, "unheard": Colour.BAD, "ring_full|refused": Colour.LATE},
+        ),
+        Panel(
             "Packets asked for again, of all sent",
             "By edge. One edge above the others has a bad network; all of them together point at the origin.",
             [

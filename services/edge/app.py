@@ -9,9 +9,10 @@ import msgspec
 
 from rillcast.contracts.messages import RelayOpen
 from rillcast.contracts.words import NodeKind
-from rillcast.media.protocol import SessionStats
+from rillcast.media.protocol import EgressMode, SessionStats
 from rillcast.node.associations import associations
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
+from rillcast.node.raw_egress import claim
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.relay.witness import DoubtWitness
@@ -220,8 +221,10 @@ def _parent(
 
 async def run(settings: EdgeSettings) -> None:
     """Run an edge until it is told to stop."""
-    plane = msgspec.structs.replace(plane_config(settings), max_half_open=settings.max_connecting)
-    async with open_media_node(settings, NodeKind.EDGE, plane=plane) as (node, media):
+    egress = EgressMode(settings.egress)
+    raw = claim(egress, settings.workers, "RILLCAST_EDGE_EGRESS")
+    plane = msgspec.structs.replace(plane_config(settings), max_half_open=settings.max_connecting, egress=egress)
+    async with open_media_node(settings, NodeKind.EDGE, plane=plane, raw=raw) as (node, media):
         edge = Edge(settings, media)
         await edge.serve()
         await media.live(node, report=edge.report, leaving=edge.drain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from rillcast.runtime.settings import MediaSettings, env_prefix
@@ -26,5 +28,9 @@ class EdgeSettings(MediaSettings):
     max_connecting: int = Field(default=4_000, ge=1)
     """Viewers whose handshake isn't finished; more are refused. One IPv4 address, or one IPv6 /64, may have as many
     as it leaves free, which is half of them if it is alone."""
+    egress: Literal["socket", "auto", "raw"] = "socket"
+    """How media leaves for viewers. `raw`: past the UDP socket, with half the CPU; it needs CAP_NET_RAW, which the edge
+    gives away at its start, and a node that can't does not start. `auto`: so if the node can, otherwise by the socket,
+    and the log says why. See docs/raw-egress.md."""
     first_budget_bps: int = Field(default=3_000_000, ge=0)
     """Bit rate of the first rendition at most, before anything is known of the viewer's link. 0 = no bound."""

@@ -32,6 +32,12 @@ OVERLAYS = sorted(path.name for path in FOLDER.glob("*.yml"))
 APART = [{"host.yml", f"{name}.yml"} for name in ("consul-3", "load", "nats-3", "outside", "tls")]
 """What its comments say not to combine: the network of the host has no names, and no second server of a kind."""
 CHANGES = {"environment", "ports", "volumes", "networks", "command", "network_mode", "extra_hosts"}
+PRIVILEGES = {"raw.yml": {"user", "cap_add"}}
+"""What an overlay changes besides, which `test_the_edge_begins_with_what_setpriv_needs` looks at."""
+AS_A_USER_WITH_NET_RAW = (
+    *("setpriv", "--reuid=10001", "--regid=10001", "--clear-groups"),
+    *(f"--{which}=-all,+net_raw" for which in ("inh-caps", "ambient-caps", "bounding-set")),
+)
 ADDRESSES = {"RILLCAST_PUBLIC_ADDRESS": "203.0.113.7", "RILLCAST_NAMES": "live.example.org"}
 OUTSIDE = {"signaling", "origin", "edge", "coturn", "caddy"}
 """Who is reached from other machines."""
@@ -86,7 +92,7 @@ def test_an_overlay_changes_what_compose_merges_and_mounts_what_is_there(
 
     for key, service in found["services"].items():
         if key in stack["services"]:
-            assert service.keys() <= CHANGES, key
+            assert service.keys() <= CHANGES | PRIVILEGES.get(name, set()), key
         for volume in service.get("volumes") or []:
             source, _, *mode = volume.split(":")
             if source.startswith("."):
@@ -112,6 +118,15 @@ def test_what_an_overlay_adds_is_as_hardened_as_the_rest(stack: dict[str, Any], 
         if key != "caddy":
             assert int(service["user"].partition(":")[0]) > 0, key
             assert "cap_add" not in service, key
+
+
+def test_the_edge_begins_with_what_setpriv_needs_and_goes_on_with_one_capability(stack: dict[str, Any]) -> None:
+    edge = overlay("raw.yml")["services"]["edge"]
+
+    assert edge["cap_add"] == ["NET_RAW", "SETUID", "SETGID", "SETPCAP"]
+    assert edge["user"] == "0:0"
+    assert edge["command"] == [*AS_A_USER_WITH_NET_RAW, *stack["services"]["edge"]["command"]]
+    assert edge["environment"] == {"RILLCAST_EDGE_EGRESS": "raw"}
 
 
 def test_three_servers_are_the_one_of_the_stack_three_times(stack: dict[str, Any]) -> None:

@@ -115,6 +115,25 @@ def test_every_container_runs_without_privileges(name: str) -> None:
                 assert volume["emptyDir"]["sizeLimit"]
 
 
+def test_an_edge_that_sends_raw_begins_with_what_setpriv_needs_and_nothing_else_does() -> None:
+    done = template(sets=["edge.rawEgress=true"])
+    assert done.returncode == 0, done.stderr
+    documents = [one for one in yaml.safe_load_all(done.stdout) if one]
+    found = {one["name"]: one for _, pod in pods(documents) for one in containers(pod)}
+
+    edge, origin = found["edge"], found["origin"]
+    assert edge["securityContext"]["capabilities"] == {
+        "drop": ["ALL"],
+        "add": ["NET_RAW", "SETUID", "SETGID", "SETPCAP"],
+    }
+    assert edge["securityContext"]["runAsUser"] == 0
+    assert edge["securityContext"]["allowPrivilegeEscalation"] is False
+    assert edge["command"][:4] == ["setpriv", "--reuid=10001", "--regid=10001", "--clear-groups"]
+    assert edge["command"][-3:] == ["python", "-m", "services.edge"]
+    assert {"name": "RILLCAST_EDGE_EGRESS", "value": "raw"} in edge["env"]
+    assert origin["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_only_who_asks_the_api_server_sees_an_account(name: str) -> None:
     asking = {

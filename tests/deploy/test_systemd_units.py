@@ -49,6 +49,19 @@ def test_systemd_finds_nothing_wrong_with_any_unit(units: Path) -> None:
         assert analyze("verify", "--man=no", str(unit)) == (0, ""), unit.name
 
 
+def test_the_drop_in_for_raw_egress_is_taken_and_adds_one_capability(units: Path) -> None:
+    edge = next(unit for unit in instances(units) if unit.name == "rillcast@edge.service")
+    folder = units / "rillcast@edge.service.d"
+    shutil.copy(units / "raw-egress.conf", folder)
+
+    assert analyze("verify", "--man=no", str(edge)) == (0, "")
+    lines = (folder / "raw-egress.conf").read_text().splitlines()
+    assert [line for line in lines if "CAP_" in line] == [
+        "AmbientCapabilities=CAP_NET_RAW",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+    ]
+
+
 def test_a_misspelled_line_would_be_found(units: Path) -> None:
     unit = units / "rillcast-nats.service"
     unit.write_text(unit.read_text().replace("PrivateUsers=", "PrivateUser="))

@@ -1,17 +1,29 @@
 from typing import Self, final
 
-__all__ = ["Plane", "PlaneBusy"]
+__all__ = ["Plane", "PlaneBusy", "RawSockets", "claim_raw"]
 
 class PlaneBusy(Exception):
     """The worker's mailbox is full: nothing was done, and later it may do."""
 
 @final
+class RawSockets:
+    """Sockets that send past the UDP sockets, or why there are none. They serve one plane."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+def claim_raw(workers: int) -> RawSockets:
+    """Open what a plane with so many workers needs to send past its sockets, and give CAP_NET_RAW away for ever, also
+    when it was not there. Raises OSError when the capability can't be given away."""
+
+@final
 class Plane:
     """The media plane of one node. Commands and events are JSON, described in rillcast/media/protocol."""
 
-    def __new__(cls, config: bytes) -> Self: ...
+    def __new__(cls, config: bytes, raw: RawSockets | None = None) -> Self: ...
     def fingerprint(self) -> str: ...
     def ports(self) -> list[tuple[int, int]]: ...
+    def egress(self) -> tuple[bool, str | None]: ...
     def fileno(self) -> int: ...
     def execute(self, command: bytes) -> None: ...
     def push_rtp(self, source: int, packets: list[bytes]) -> None: ...

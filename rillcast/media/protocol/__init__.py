@@ -36,7 +36,7 @@ from rillcast.media.protocol.commands import (
     SwitchSource,
     Tap,
 )
-from rillcast.media.protocol.config import PlaneConfig
+from rillcast.media.protocol.config import EgressMode, PlaneConfig
 from rillcast.media.protocol.events import (
     ClockSeen,
     CloseReason,
@@ -60,6 +60,7 @@ from rillcast.media.protocol.events import (
     WorkerFailed,
 )
 from rillcast.media.protocol.figures import (
+    Fallback,
     Probed,
     SessionStats,
     SourceStats,
@@ -90,10 +91,12 @@ __all__ = [
     "ContinueSession",
     "DtlsParameters",
     "DtlsRole",
+    "EgressMode",
     "Encoding",
     "Error",
     "Event",
     "ExportSession",
+    "Fallback",
     "HeaderExtensions",
     "IceParameters",
     "KeyframeWanted",

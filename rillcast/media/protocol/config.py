@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
+
+
+class EgressMode(StrEnum):
+    """How media leaves for viewers."""
+
+    SOCKET = "socket"
+    """By the UDP socket."""
+    AUTO = "auto"
+    """Past the socket if the node can do that, otherwise by the socket."""
+    RAW = "raw"
+    """Past the socket; a node that can't does not start."""
 
 
 class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -21,6 +34,8 @@ class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     pin: bool = False
     """Pin worker i to CPU i+1 (modulo their number)."""
     gso: bool = True
+    egress: EgressMode = EgressMode.SOCKET
+    """How media leaves for viewers. All but `socket` needs what `rillcast.media.raw.claim` opens."""
     handshake_timeout_ms: int = 10_000
     consent_timeout_ms: int = 30_000
     """RFC 7675: no authenticated STUN message or SRTP/SRTCP packet for this long closes the session. After 8 s without

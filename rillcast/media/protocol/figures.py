@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from rillcast.media.protocol.ids import PlaneSession, SourceId
@@ -90,6 +92,35 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
     """How many of them were answered."""
 
 
+class Fallback(StrEnum):
+    """Why a message of media left by the socket although the node sends past it."""
+
+    UNPROVED = "unproved"
+    """The viewer has not reported yet that media reaches it."""
+    UNHEARD = "unheard"
+    """The viewer reported no more that media reached it: the way past the socket was wrong."""
+    UNRESOLVED = "unresolved"
+    """The address of the neighbour on the link is not known."""
+    NOT_ASKED = "not_asked"
+    """The way has not been asked for yet."""
+    LOCAL = "local"
+    """The viewer is on this host."""
+    NO_ETHERNET = "no_ethernet"
+    """The device is no Ethernet: a tunnel, for instance."""
+    LINK_DOWN = "link_down"
+    """The device is down or has no carrier."""
+    ODD_ROUTE = "odd_route"
+    """There is no route, or one that only the kernel can go."""
+    TOO_MANY = "too_many"
+    """There are more neighbours or devices than are remembered."""
+    TOO_LONG = "too_long"
+    """A packet is longer than the way takes."""
+    RING_FULL = "ring_full"
+    """Whatever was sent before still waits for the device."""
+    REFUSED = "refused"
+    """The kernel did not take it: the device went down, or its queue was full."""
+
+
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats"):
     """Once a second per worker."""
 
@@ -125,6 +156,12 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     ``rillcast_plane_passage_seconds``; the last one has no upper bound."""
     passage_us: int = 0
     """The sum of that time in microseconds."""
+    messages_raw: int = 0
+    """How many messages of media, each of up to 16 packets, left for viewers past the socket since its start."""
+    messages_by_socket: int = 0
+    """How many left by the socket since then."""
+    fallbacks: dict[str, int] = {}
+    """Why they left by the socket although the node sends past it, by reason: see `Fallback`."""
     counters: dict[str, int]
     """How often something was refused or dropped, by reason.
 

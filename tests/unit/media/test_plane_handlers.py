@@ -39,7 +39,7 @@ class ExtensionBusy(Exception):
 class ExtensionPlane:
     """Stands for the extension's class: has something to tell, and is behind."""
 
-    def __init__(self, config: bytes) -> None:
+    def __init__(self, config: bytes, raw: object = None) -> None:
         self.events = [msgspec.json.encode(p.SourceStarted(source=SourceId(source))) for source in (1, 2, 3)]
         self.packets = [(2, b"two"), (3, b"three")]
 

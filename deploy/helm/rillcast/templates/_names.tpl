@@ -39,6 +39,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "rillcast.kind" -}}
 {{- $root := index . 0 }}{{ $kind := index . 1 -}}
 {{- $own := mergeOverwrite (deepCopy $root.Values.node) (deepCopy (index $root.Values $kind)) -}}
+{{- if $own.rawEgress -}}
+{{- $_ := set $own "settings" (merge (dict "EGRESS" "raw") $own.settings) -}}
+{{- end -}}
 {{- $stateful := eq $own.network "loadBalancer" -}}
 {{- $ports := dict "workers" (int (default 1 (default $root.Values.settings.WORKERS $own.settings.WORKERS))) -}}
 {{- $extra := dict
@@ -85,6 +88,26 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 privileged: false
 capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* The container of a node that opens packet sockets: root, until setpriv has made the usual user of it. */}}
+{{- define "rillcast.rawSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+runAsNonRoot: false
+runAsUser: 0
+capabilities: { drop: [ALL], add: [NET_RAW, SETUID, SETGID, SETPCAP] }
+{{- end }}
+
+{{- define "rillcast.rawCommand" -}}
+- setpriv
+- --reuid=10001
+- --regid=10001
+- --clear-groups
+- --inh-caps=-all,+net_raw
+- --ambient-caps=-all,+net_raw
+- --bounding-set=-all,+net_raw
 {{- end }}
 
 {{/* The account of a pod at the API server, for a container that needs it: all others see none. */}}

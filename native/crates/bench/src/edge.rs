@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_crypto::srtp::Sender;
 use rillcast_plane::config::*;
-use rillcast_plane::egress::{Egress, Path, Sock};
+use rillcast_plane::egress::{Egress, Path, Sink, Sock};
 use rillcast_plane::events::EventQueue;
 use rillcast_plane::mailbox::{Mail, Mailbox};
 use rillcast_plane::registry::Object;
@@ -16,7 +16,7 @@ use rillcast_plane::worker::{Shared, Worker, TICK_US};
 use rillcast_plane_driver::socket::{bind, Sockets};
 use rillcast_wire::{demux, rtcp, rtp, stun};
 
-use crate::sinks::{Switch, Wire};
+use crate::sinks::{past, Switch, Wire};
 pub use crate::sinks::{Trace, Traced};
 use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 
@@ -28,8 +28,9 @@ pub struct Edge {
     now: u64,
     streams: Vec<Stream>,
     /// What the viewers send with, and whose turn it is to report.
-    viewers: Vec<(Path, Sender)>,
+    viewers: Vec<(Path, u32, Sender)>,
     turn: usize,
+    reports: u32,
     _socket: UdpSocket,
 }
 
@@ -49,6 +50,8 @@ pub struct Audience {
     /// The viewers are spread over so many streams of one video and one audio source each.
     pub streams: usize,
     pub gso: bool,
+    /// Media goes past the socket.
+    pub raw: bool,
     /// What the driver would say of the load; from 0.3 on packets wait for each other.
     pub busy: f64,
     pub trace: Option<Arc<Trace>>,
@@ -73,23 +76,37 @@ fn sound(stream: usize) -> u64 {
 impl Edge {
     /// One worker with everything on it.
     pub fn new(audience: Audience) -> Self {
+        let raw = audience.raw;
         let mut edge = Self::one_of(&shared(1), 0, audience);
         // The first second holds the keyframe that everybody starts with.
         edge.second();
+        if raw {
+            edge.prove();
+        }
         edge
+    }
+
+    /// Everybody reports what has come, and then all media goes past the socket.
+    fn prove(&mut self) {
+        for _ in 0..4 {
+            self.second();
+        }
+        let before = self.out.tally.clone();
+        self.second();
+        let now = &self.out.tally;
+        let why: Vec<_> = now.fallbacks().zip(before.fallbacks()).filter(|(now, before)| now != before).collect();
+        assert!(now.raw > before.raw && why.is_empty(), "media goes by the socket: {why:?}");
     }
 
     /// Worker `index` of several; the sources live on worker 0.
     pub fn one_of(shared: &Shared, index: usize, audience: Audience) -> Self {
-        let Audience { viewers, streams, gso, busy, trace, silent } = audience;
+        let Audience { viewers, streams, gso, raw, busy, trace, silent } = audience;
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
+        let sockets = Sockets::new(Some(fd), None, fd, gso);
+        let out: Box<dyn Sink> = if raw { past(sockets, &socket) } else { Box::new(sockets) };
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
-        let sink = Switch {
-            gather: gather.clone(),
-            out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace },
-            silent,
-        };
+        let sink = Switch { gather: gather.clone(), out: Traced { out, trace }, silent };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],
@@ -99,6 +116,7 @@ impl Edge {
             relay_port: 0,
             pin: false,
             gso,
+            egress: EgressMode::Socket,
             handshake_timeout_ms: 1 << 40,
             consent_timeout_ms: 1 << 40,
             max_half_open: 1 << 20,
@@ -112,6 +130,7 @@ impl Edge {
             streams: vec![Stream { video: (1, 0), audio: (1, 0) }; streams],
             viewers: vec![],
             turn: 0,
+            reports: 0,
             _socket: socket,
         };
         for stream in 0..streams {
@@ -210,7 +229,7 @@ impl Edge {
             }
         }
         let keys = &dtls.connected().expect("the handshake is over").local;
-        self.viewers.push((path, Sender::new(keys).expect("keys for SRTP")));
+        self.viewers.push((path, (i as u32 + 1) * 8, Sender::new(keys).expect("keys for SRTP")));
         while let Some(mut d) = dtls.transmit() {
             self.worker.datagram(self.now, path, &mut d, &mut self.out);
         }
@@ -268,7 +287,7 @@ impl Edge {
     /// An RTCP packet as viewer 0 sends it.
     pub fn sealed(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut sealed = packet.to_vec();
-        self.viewers[0].1.protect_rtcp(&mut sealed).expect("a packet of RTCP");
+        self.viewers[0].2.protect_rtcp(&mut sealed).expect("a packet of RTCP");
         sealed
     }
 
@@ -278,12 +297,23 @@ impl Edge {
         self.worker.flush(self.now, &mut self.out);
     }
 
-    /// Empty receiver reports of those whose turn it is.
+    /// Receiver reports of those whose turn it is: something has come since the last one.
     fn report(&mut self) {
         self.turn = (self.turn + 1) % TURNS;
-        for (path, tx) in self.viewers.iter_mut().skip(self.turn).step_by(TURNS) {
+        self.reports += 1;
+        let highest_seq = self.reports;
+        for (path, ssrc, tx) in self.viewers.iter_mut().skip(self.turn).step_by(TURNS) {
             let mut packet = vec![];
-            rtcp::write_rr(&mut packet, 9, &[]);
+            let report = rtcp::Report {
+                ssrc: *ssrc,
+                fraction_lost: 0,
+                cumulative_lost: 0,
+                highest_seq,
+                jitter: 0,
+                last_sr: 0,
+                delay_last_sr: 0,
+            };
+            rtcp::write_rr(&mut packet, 9, &[report]);
             tx.protect_rtcp(&mut packet).expect("a report");
             self.worker.datagram(self.now, *path, &mut packet, &mut self.out);
         }

@@ -17,7 +17,7 @@ pub struct Hostile {
 
 /// One figure per round and kind.
 pub fn measure(rounds: usize) -> Vec<Hostile> {
-    let audience = Audience { viewers: 0..1, streams: 1, gso: true, busy: 0.0, trace: None, silent: true };
+    let audience = Audience { viewers: 0..1, streams: 1, gso: true, raw: false, busy: 0.0, trace: None, silent: true };
     let mut edge = Edge::new(audience);
     let kinds = [("nack", nack()), ("fir", fir()), ("reports", reports()), ("tiny packets", tiny())];
     let mut found = vec![];

@@ -22,7 +22,8 @@ pub struct Keyframe {
 
 /// One figure per round.
 pub fn measure(rounds: usize, viewers: usize) -> Vec<Keyframe> {
-    let audience = Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: true };
+    let audience =
+        Audience { viewers: 0..viewers, streams: 1, gso: true, raw: false, busy: 0.0, trace: None, silent: true };
     let mut edge = Edge::new(audience);
     rillcast_plane_driver::thread::pin(0);
     (0..rounds).map(|_| round(&mut edge, viewers)).collect()

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! fanout-bench packet ROUNDS VIEWERS STREAMS VARIANT,…   CPU per packet, flat out, the variants in turns
-//! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
-//! fanout-bench paced SECONDS VIEWERS [edge|bound]        CPU per viewer and delays in real time, with keyframes
+//! fanout-bench workers ROUNDS VIEWERS [raw]              packets per second of one worker thread and of two, in turns
+//! fanout-bench paced SECONDS VIEWERS [edge|edge_raw|bound]  CPU per viewer and delays in real time, with keyframes
 //! fanout-bench keyframe ROUNDS VIEWERS                   CPU of a keyframe of 60 packets for everybody, without sending
 //! fanout-bench hostile ROUNDS                            CPU of a datagram that asks for as much as fits in it
 //! fanout-bench memory VIEWERS                            resident memory with one, and with so many half a minute later
@@ -16,6 +16,7 @@
 //!   negotiated, sender reports, statistics, consent, GSO.
 //!   Flat out means busy: audio rides behind video (`worker/audio_piggyback.rs`).
 //! * `edge_calm`: the same without that, as a worker sends that is less than 30 % busy.
+//! * `edge_raw`, `edge_raw_calm`: as these two, past the socket (decision 0230). They need CAP_NET_RAW.
 //! * `edge_no_gso`: as `edge` with GSO off.
 //! * `bound`: no crypto, one GSO message per burst, `sendmmsg`: nothing that sends these packets costs less.
 //! * `naive`: AES-CM + HMAC-SHA1-80, one system call per packet.
@@ -73,11 +74,12 @@ type Second = Box<dyn FnMut() -> u64>;
 
 /// One second of stream to every viewer, in one of the ways.
 fn variant(name: &str, viewers: usize, streams: usize) -> Option<Second> {
-    let audience = |gso, busy| Audience { viewers: 0..viewers, streams, gso, busy, trace: None, silent: false };
+    let audience =
+        |gso, raw, busy| Audience { viewers: 0..viewers, streams, gso, raw, busy, trace: None, silent: false };
     Some(match name {
-        "edge" | "edge_calm" | "edge_no_gso" => {
-            let busy = if name == "edge_calm" { 0.0 } else { 1.0 };
-            let mut edge = Edge::new(audience(name != "edge_no_gso", busy));
+        "edge" | "edge_calm" | "edge_no_gso" | "edge_raw" | "edge_raw_calm" => {
+            let busy = if name.ends_with("calm") { 0.0 } else { 1.0 };
+            let mut edge = Edge::new(audience(name != "edge_no_gso", name.starts_with("edge_raw"), busy));
             Box::new(move || edge.second())
         }
         "bound" => {
@@ -148,8 +150,15 @@ fn resident() -> u64 {
 /// A crowd that joins at once, after half a minute of its stream.
 fn memory(viewers: usize) -> Memory {
     let watched = |viewers| {
-        let mut edge =
-            Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: false });
+        let mut edge = Edge::new(Audience {
+            viewers: 0..viewers,
+            streams: 1,
+            gso: true,
+            raw: false,
+            busy: 0.0,
+            trace: None,
+            silent: false,
+        });
         for _ in 0..30 {
             edge.second();
         }
@@ -167,16 +176,15 @@ fn run(args: &[&str]) -> Option<()> {
         "workers" => {
             let (rounds, viewers) = (number(1)?, number(2)?);
             for _ in 0..rounds {
-                print(&scale::measure(1, viewers));
-                print(&scale::measure(2, viewers));
+                for raw in if args.get(3) == Some(&"raw") { &[false, true][..] } else { &[false] } {
+                    print(&scale::measure(1, viewers, *raw));
+                    print(&scale::measure(2, viewers, *raw));
+                }
             }
         }
         "paced" => {
-            let bound = match args.get(3) {
-                None => false,
-                Some(variant) => ["edge", "bound"].iter().position(|v| v == variant)? == 1,
-            };
-            print(&paced::measure(number(2)?, number(1)?, bound));
+            let way = args.get(3).map_or(Some(paced::Way::Edge), |name| paced::Way::named(name))?;
+            print(&paced::measure(number(2)?, number(1)?, way));
         }
         "keyframe" => keyframe::measure(number(1)?, number(2)?).iter().for_each(print),
         "hostile" => hostile::measure(number(1)?).iter().for_each(print),
@@ -193,7 +201,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     eprintln!(
-        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | keyframe ROUNDS VIEWERS | hostile ROUNDS | memory VIEWERS"
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS [raw] | paced SECONDS VIEWERS [edge|edge_raw|bound] | keyframe ROUNDS VIEWERS | hostile ROUNDS | memory VIEWERS"
     );
     std::process::ExitCode::from(2)
 }

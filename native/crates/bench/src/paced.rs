@@ -20,6 +20,30 @@ use crate::{cpu_us, packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 const KEYFRAME_PACKETS: usize = 34;
 const KEYFRAME_EVERY: usize = 2 * FRAMES;
 
+/// Who sends the stream: the edge in one of its ways, or the bound.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Edge,
+    /// The edge, past the socket.
+    Raw,
+    Bound,
+}
+
+impl Way {
+    /// From the command line.
+    pub fn named(name: &str) -> Option<Way> {
+        [Way::Edge, Way::Raw, Way::Bound].into_iter().find(|w| w.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Way::Edge => "edge",
+            Way::Raw => "edge_raw",
+            Way::Bound => "bound",
+        }
+    }
+}
+
 #[derive(Serialize)]
 pub struct Paced {
     variant: &'static str,
@@ -93,7 +117,7 @@ impl Delays {
 
 enum Subject {
     Edge(Box<Edge>),
-    Bound(Plain),
+    Bound(Box<Plain>),
 }
 
 impl Subject {
@@ -134,15 +158,23 @@ struct Run {
 }
 
 impl Run {
-    fn new(viewers: usize, bound: bool) -> Self {
+    fn new(viewers: usize, way: Way) -> Self {
         let started = Instant::now();
         let trace = Arc::new(Trace::new(started));
-        let (subject, base) = if bound {
-            (Subject::Bound(Plain::bound(viewers).traced(trace.clone())), 0)
+        let raw = way == Way::Raw;
+        let (subject, base) = if way == Way::Bound {
+            (Subject::Bound(Box::new(Plain::bound(viewers).traced(trace.clone()))), 0)
         } else {
             let trace = Some(trace.clone());
-            let edge =
-                Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace, silent: false });
+            let edge = Edge::new(Audience {
+                viewers: 0..viewers,
+                streams: 1,
+                gso: true,
+                raw,
+                busy: 0.0,
+                trace,
+                silent: false,
+            });
             let base = edge.now();
             (Subject::Edge(Box::new(edge)), base)
         };
@@ -199,10 +231,10 @@ fn used_us() -> u64 {
 }
 
 /// `viewers` of one stream on one pinned thread for `seconds`.
-pub fn measure(viewers: usize, seconds: usize, bound: bool) -> Paced {
+pub fn measure(viewers: usize, seconds: usize, way: Way) -> Paced {
     exact_timers();
     pin(0);
-    let mut run = Run::new(viewers, bound);
+    let mut run = Run::new(viewers, way);
     let (wall, used, packets) = (Instant::now(), used_us(), run.subject.packets());
     let end = run.at.frame + seconds * FRAMES;
     while run.at.frame < end {
@@ -210,7 +242,7 @@ pub fn measure(viewers: usize, seconds: usize, bound: bool) -> Paced {
     }
     let (wall, used) = (wall.elapsed().as_micros() as f64, (used_us() - used) as f64);
     Paced {
-        variant: if bound { "bound" } else { "edge" },
+        variant: way.name(),
         viewers,
         seconds,
         packets: run.subject.packets() - packets,

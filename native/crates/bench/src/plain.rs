@@ -55,7 +55,7 @@ impl Plain {
     pub fn traced(mut self, trace: Arc<Trace>) -> Self {
         let fd = self._socket.as_raw_fd();
         let sockets = Sockets::new(Some(fd), None, fd, true);
-        self.out = Egress::new(Box::new(Traced { sockets, trace: Some(trace) }));
+        self.out = Egress::new(Box::new(Traced { out: Box::new(sockets), trace: Some(trace) }));
         self
     }
 

@@ -12,6 +12,7 @@ use crate::edge::{shared, Audience, Edge};
 pub struct Scale {
     workers: usize,
     viewers: usize,
+    raw: bool,
     packets_per_s: f64,
 }
 
@@ -19,7 +20,7 @@ pub struct Scale {
 const SECONDS: u64 = 3;
 
 /// `viewers` spread over `workers` pinned threads; worker 0 has the source and mails its packets to the others.
-pub fn measure(workers: usize, viewers: usize) -> Scale {
+pub fn measure(workers: usize, viewers: usize, raw: bool) -> Scale {
     let shared = shared(workers);
     let each = viewers / workers;
     let sent = AtomicU64::new(0);
@@ -28,6 +29,7 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
         viewers: w * each..(w + 1) * each,
         streams: 1,
         gso: true,
+        raw,
         busy: 1.0,
         trace: None,
         silent: false,
@@ -71,5 +73,5 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
         });
     });
     let wall = started.elapsed().as_secs_f64();
-    Scale { workers, viewers, packets_per_s: sent.load(Ordering::Relaxed) as f64 / wall }
+    Scale { workers, viewers, raw, packets_per_s: sent.load(Ordering::Relaxed) as f64 / wall }
 }

@@ -1,12 +1,16 @@
 //! Where the packets of a measured worker go: to the kernel, into memory, or nowhere.
 
 use std::collections::VecDeque;
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use rillcast_plane::egress::{Message, Sink};
+use rillcast_plane::egress::{Fallback, Message, Path, Place, Sink};
+use rillcast_plane_driver::raw::{prepare, WorkerSink};
 use rillcast_plane_driver::socket::Sockets;
+use rillcast_raw::packet_socket::PacketSocket;
+use rillcast_raw::privilege::RawSockets;
 
 use crate::VIDEO_PAYLOAD;
 
@@ -39,20 +43,35 @@ impl Trace {
 
 /// Sends for real, and notes when.
 pub struct Traced {
-    pub sockets: Sockets,
+    pub out: Box<dyn Sink>,
     pub trace: Option<Arc<Trace>>,
 }
 
 impl Sink for Traced {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
-        let failed = self.sockets.send(buffer, messages);
+        let failed = self.out.send(buffer, messages);
         if let Some(trace) = self.trace.as_ref().filter(|_| messages.iter().any(|m| m.segment > VIDEO_PAYLOAD / 2)) {
             trace.note();
         }
         failed
     }
     fn gso(&self) -> bool {
-        self.sockets.gso()
+        self.out.gso()
+    }
+    fn is_raw(&self) -> bool {
+        self.out.is_raw()
+    }
+    fn place(&mut self, path: &Path, owner: u32) -> Result<Place, Fallback> {
+        self.out.place(path, owner)
+    }
+    fn room(&mut self, place: Place) -> &mut [u8] {
+        self.out.room(place)
+    }
+    fn take(&mut self, place: Place, owner: u32, segment: usize) -> bool {
+        self.out.take(place, owner, segment)
+    }
+    fn refused(&self) -> u64 {
+        self.out.refused()
     }
 }
 
@@ -78,4 +97,26 @@ impl Sink for Switch {
     fn gso(&self) -> bool {
         self.out.gso()
     }
+    fn is_raw(&self) -> bool {
+        self.out.is_raw()
+    }
+    fn place(&mut self, path: &Path, owner: u32) -> Result<Place, Fallback> {
+        self.out.place(path, owner)
+    }
+    fn room(&mut self, place: Place) -> &mut [u8] {
+        self.out.room(place)
+    }
+    fn take(&mut self, place: Place, owner: u32, segment: usize) -> bool {
+        self.out.take(place, owner, segment)
+    }
+    fn refused(&self) -> u64 {
+        self.out.refused()
+    }
+}
+
+/// Past the sockets: needs CAP_NET_RAW.
+pub(crate) fn past(sockets: Sockets, socket: &UdpSocket) -> Box<dyn Sink> {
+    let open = || PacketSocket::open().expect("CAP_NET_RAW");
+    let prepared = prepare(RawSockets(vec![vec![open()]])).expect("a device").remove(0);
+    Box::new(WorkerSink::of(prepared, sockets, [socket.local_addr().ok().map(|a| a.port()), None]))
 }

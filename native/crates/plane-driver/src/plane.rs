@@ -11,14 +11,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rillcast_crypto::dtls::Context;
-use rillcast_plane::config::PlaneConfig;
+use rillcast_plane::config::{EgressMode, PlaneConfig};
 use rillcast_plane::events::EventQueue;
 use rillcast_plane::mailbox::{Mail, Mailbox};
 use rillcast_plane::refusal::Refusal;
 use rillcast_plane::router::Router;
 use rillcast_plane::worker::Shared;
+use rillcast_raw::privilege::RawSockets;
 
 use crate::event_fd::EventFd;
+use crate::raw::{prepare, Prepared};
 use crate::socket::bind;
 use crate::tcp::listen;
 use crate::thread::{spawn, Ports};
@@ -40,6 +42,15 @@ pub struct Plane {
     running: Receiver<Infallible>,
     ports: Vec<(u16, u16)>,
     bell: Arc<EventFd>,
+    egress: Egress,
+}
+
+/// How media leaves for viewers: as was chosen when the plane started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Egress {
+    Raw,
+    /// Why it is not past the socket; nothing if that was not wanted.
+    Socket(Option<String>),
 }
 
 /// Why a plane could not be started.
@@ -61,6 +72,8 @@ pub enum StartError {
     },
     /// The text is BoringSSL's.
     Certificate(String),
+    /// Media can't go past the socket, although it has to.
+    Raw(String),
 }
 
 impl fmt::Display for StartError {
@@ -72,6 +85,7 @@ impl fmt::Display for StartError {
             StartError::Bind { protocol, address, error } => write!(f, "{protocol} {address}: {error}"),
             StartError::System { what, error } => write!(f, "{what}: {error}"),
             StartError::Certificate(problem) => write!(f, "dtls: {problem}"),
+            StartError::Raw(problem) => write!(f, "egress: raw is not possible here: {problem}"),
         }
     }
 }
@@ -83,11 +97,13 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
 }
 
 impl Plane {
-    /// Binds the sockets and starts the threads.
-    pub fn start(config: &PlaneConfig) -> Result<Self, StartError> {
+    /// Binds the sockets and starts the threads. `raw`: what was opened to send past the sockets, or why that was not.
+    pub fn start(config: &PlaneConfig, raw: Result<RawSockets, String>) -> Result<Self, StartError> {
         if config.workers == 0 || config.workers > MAX_WORKERS {
             return Err(StartError::Workers(config.workers));
         }
+        let (prepared, egress) = egress(config.egress, raw)?;
+        let mut prepared = prepared.into_iter();
         let sockets = (0..config.workers).map(|i| ports(config, i)).collect::<Result<Vec<_>, _>>()?;
         let bells = (0..=config.workers).map(|_| EventFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
         let mut bells = bells.map_err(system("eventfd"))?;
@@ -103,8 +119,9 @@ impl Plane {
         let started = Instant::now();
         let router = Router::new(shared.clone());
         let (runs, running) = channel();
-        let mut plane = Plane { shared, router, threads: vec![], running, ports: vec![], bell };
-        for (i, (sockets, numbers)) in sockets.into_iter().enumerate() {
+        let mut plane = Plane { shared, router, threads: vec![], running, ports: vec![], bell, egress };
+        for (i, (mut sockets, numbers)) in sockets.into_iter().enumerate() {
+            sockets.raw = prepared.next();
             plane.ports.push(numbers);
             let shared = plane.shared.clone();
             let thread = spawn(i, config.clone(), shared, sockets, bells[i].clone(), started, runs.clone());
@@ -130,6 +147,11 @@ impl Plane {
     /// Readable when `events` has something.
     pub fn fd(&self) -> RawFd {
         self.bell.as_raw_fd()
+    }
+
+    /// How media leaves.
+    pub fn egress(&self) -> &Egress {
+        &self.egress
     }
 
     /// See `Router::execute`.
@@ -165,6 +187,18 @@ fn join(threads: Vec<JoinHandle<()>>, running: &Receiver<Infallible>, within: Du
     let (ended, hanging): (Vec<_>, Vec<_>) = threads.into_iter().partition(|t| all_ended || t.is_finished());
     ended.into_iter().for_each(|t| drop(t.join()));
     hanging.len()
+}
+
+/// What workers send through besides their sockets, and what is told of that.
+fn egress(mode: EgressMode, raw: Result<RawSockets, String>) -> Result<(Vec<Prepared>, Egress), StartError> {
+    if mode == EgressMode::Socket {
+        return Ok((vec![], Egress::Socket(None)));
+    }
+    match raw.and_then(prepare) {
+        Ok(prepared) => Ok((prepared, Egress::Raw)),
+        Err(problem) if mode == EgressMode::Raw => Err(StartError::Raw(problem)),
+        Err(problem) => Ok((vec![], Egress::Socket(Some(problem)))),
+    }
 }
 
 fn ntp_now() -> u64 {
@@ -222,7 +256,7 @@ fn sockets(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartE
     }
     let relay = open(SocketAddr::new(config.relay_bind, at(config.relay_port)))?;
     let relay_port = relay.local_addr().map_err(system("local address"))?.port();
-    Ok((Ports { media_v4: v4, media_v6: v6, relay, listeners }, (media_port, relay_port)))
+    Ok((Ports { media_v4: v4, media_v6: v6, relay, listeners, raw: None }, (media_port, relay_port)))
 }
 
 #[cfg(test)]
@@ -239,6 +273,7 @@ mod tests {
             relay_port: 0,
             pin: false,
             gso: true,
+            egress: EgressMode::Socket,
             handshake_timeout_ms: 10_000,
             consent_timeout_ms: 30_000,
             max_half_open: 10,
@@ -260,6 +295,16 @@ mod tests {
         let said = ports(&config(port, 5), 0).map(|_| ()).unwrap_err().to_string();
         assert!(said.starts_with(&format!("tcp 127.0.0.1:{port}: ")), "{said}");
         assert!(ports(&config(port, 0), 0).is_ok(), "UDP has it still");
+    }
+
+    #[test]
+    fn what_has_to_be_raw_and_can_t_is_refused_in_words() {
+        let refused = || Err("no capability".to_owned());
+        let Err(error) = egress(EgressMode::Raw, refused()) else { panic!("it started") };
+        assert_eq!(error.to_string(), "egress: raw is not possible here: no capability");
+        let chosen = |mode| egress(mode, refused()).map(|(_, e)| e).ok();
+        assert_eq!(chosen(EgressMode::Auto), Some(Egress::Socket(Some("no capability".into()))));
+        assert_eq!(chosen(EgressMode::Socket), Some(Egress::Socket(None)));
     }
 
     #[test]

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use crate::epoll::Epoll;
 use crate::event_fd::EventFd;
+use crate::raw::{Prepared, WorkerSink};
 use crate::receiver::Receiver;
 use crate::socket::Sockets;
 use crate::tcp::Door;
 use rillcast_plane::config::PlaneConfig;
-use rillcast_plane::egress::{Egress, Sock};
+use rillcast_plane::egress::{Egress, Sink, Sock};
 use rillcast_plane::events::{Event, EventQueue};
 use rillcast_plane::mailbox::Mailbox;
 use rillcast_plane::worker::{Shared, Worker, TICK_US};
@@ -27,6 +28,8 @@ pub struct Ports {
     pub relay: UdpSocket,
     /// Where clients connect by TCP, if they may.
     pub listeners: Vec<TcpListener>,
+    /// What media is sent through instead of the sockets, if anything.
+    pub raw: Option<Prepared>,
 }
 
 /// Rounds of `recvmmsg` per socket before others get their turn.
@@ -60,18 +63,27 @@ pub fn spawn(
     for (i, (_, s)) in sockets.iter().enumerate() {
         epoll.add(s.as_raw_fd(), i as u64)?;
     }
+    let fd = |k: Sock| sockets.iter().find(|(s, _)| *s == k).map(|(_, s)| s.as_raw_fd());
+    let sink = Sockets::new(fd(Sock::MediaV4), fd(Sock::MediaV6), fd(Sock::Relay).unwrap_or(-1), config.gso)
+        .with_tcp(door.as_ref().map(Door::links));
+    let sink: Box<dyn Sink> = match ports.raw {
+        None => Box::new(sink),
+        Some(prepared) => {
+            let port = |k: Sock| sockets.iter().find(|(s, _)| *s == k)?.1.local_addr().ok().map(|a| a.port());
+            let mut raw = WorkerSink::of(prepared, sink, [port(Sock::MediaV4), port(Sock::MediaV6)]);
+            epoll.add(raw.watched(), ROUTES)?;
+            Box::new(raw)
+        }
+    };
     std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
         let _told = fall;
         if config.pin {
             pin(index + 1);
         }
         prefer();
-        let fd = |k: Sock| sockets.iter().find(|(s, _)| *s == k).map(|(_, s)| s.as_raw_fd());
-        let sink = Sockets::new(fd(Sock::MediaV4), fd(Sock::MediaV6), fd(Sock::Relay).unwrap_or(-1), config.gso)
-            .with_tcp(door.as_ref().map(Door::links));
         let mut thread = Thread {
             worker: Worker::new(index, config, shared),
-            out: Egress::new(Box::new(sink)),
+            out: Egress::new(sink),
             receiver: Receiver::default(),
             mailbox,
             epoll,
@@ -104,6 +116,7 @@ impl Drop for Fall {
 const MAIL: u64 = u64::MAX;
 const CONNECTIONS: u64 = u64::MAX - 1;
 const CLIENTS: u64 = u64::MAX - 2;
+const ROUTES: u64 = u64::MAX - 3;
 
 struct Thread {
     worker: Worker,
@@ -142,6 +155,7 @@ impl Thread {
                     }
                     CONNECTIONS => self.serve_tcp(),
                     CLIENTS => self.accept_tcp(),
+                    ROUTES => self.out.heed(),
                     socket => self.receive(socket as usize),
                 }
             }
@@ -157,7 +171,7 @@ impl Thread {
             self.settle_tcp(now);
             if let Some(busy) = load.account(now) {
                 self.worker.busy = busy;
-                self.worker.report(self.out.packets, self.out.bytes);
+                self.worker.report(&self.out);
             }
         }
     }

@@ -6,6 +6,7 @@ use pyo3::types::PyBytes;
 use rillcast_plane::config::PlaneConfig;
 use rillcast_plane::refusal::Refusal;
 use rillcast_plane_driver::plane;
+use rillcast_raw::privilege::{self, ClaimError};
 
 pyo3::create_exception!(
     rillcast_native,
@@ -24,6 +25,36 @@ fn refused(refusal: Refusal) -> PyErr {
 /// Serialised events, and (source, packet) of tapped sources.
 type Polled<'py> = (Vec<Bound<'py, PyBytes>>, Vec<(u64, Bound<'py, PyBytes>)>);
 
+/// Sockets that send past the UDP sockets, or why there are none.
+#[pyclass(module = "rillcast_native", frozen)]
+struct RawSockets {
+    inner: std::sync::Mutex<Option<Result<privilege::RawSockets, String>>>,
+}
+
+#[pymethods]
+impl RawSockets {
+    /// Why there are none.
+    #[getter]
+    fn problem(&self) -> Option<String> {
+        match &*self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(Err(problem)) => Some(problem.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Opens what a plane with so many workers needs to send past its sockets, and gives CAP_NET_RAW away for ever, whether it
+/// was there or not. To be called before anything is read from the network and while the process has one thread. OSError:
+/// the capability can't be given away.
+#[pyfunction]
+fn claim_raw(workers: usize) -> PyResult<RawSockets> {
+    let claimed = match privilege::claim(workers) {
+        Err(ClaimError::Kept(why)) => return Err(PyOSError::new_err(ClaimError::Kept(why).to_string())),
+        other => other.map_err(|e| e.to_string()),
+    };
+    Ok(RawSockets { inner: std::sync::Mutex::new(Some(claimed)) })
+}
+
 /// The media plane of one node.
 #[pyclass(module = "rillcast_native", frozen)]
 struct Plane {
@@ -39,10 +70,14 @@ impl Plane {
 #[pymethods]
 impl Plane {
     /// Binds the sockets and starts the threads. ValueError: bad configuration; OSError: an address can't be had.
+    /// `raw`: from `claim_raw`; it serves one plane.
     #[new]
-    fn new(config: &[u8]) -> PyResult<Self> {
+    #[pyo3(signature = (config, raw = None))]
+    fn new(config: &[u8], raw: Option<&RawSockets>) -> PyResult<Self> {
         let config: PlaneConfig = serde_json::from_slice(config).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let inner = plane::Plane::start(&config).map_err(|e| PyOSError::new_err(e.to_string()))?;
+        let raw = raw.and_then(|r| r.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        let raw = raw.unwrap_or_else(|| Err("no packet sockets were opened".into()));
+        let inner = plane::Plane::start(&config, raw).map_err(|e| PyOSError::new_err(e.to_string()))?;
         Ok(Plane { inner: std::sync::Mutex::new(inner) })
     }
 
@@ -54,6 +89,14 @@ impl Plane {
     /// (media port, relay port) of each worker.
     fn ports(&self) -> Vec<(u16, u16)> {
         self.with(|p| p.ports().to_vec())
+    }
+
+    /// Whether media goes past the socket, and otherwise why not: nothing if that was not wanted.
+    fn egress(&self) -> (bool, Option<String>) {
+        self.with(|p| match p.egress() {
+            plane::Egress::Raw => (true, None),
+            plane::Egress::Socket(why) => (false, why.clone()),
+        })
     }
 
     /// Readable when `poll` has something.
@@ -93,5 +136,7 @@ impl Plane {
 #[pymodule]
 fn rillcast_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("PlaneBusy", m.py().get_type::<PlaneBusy>())?;
+    m.add_function(wrap_pyfunction!(claim_raw, m)?)?;
+    m.add_class::<RawSockets>()?;
     m.add_class::<Plane>()
 }

@@ -31,6 +31,8 @@ pub struct PlaneConfig {
     pub pin: bool,
     /// Whether bursts to one receiver leave as one message (UDP GSO), where the kernel can do that.
     pub gso: bool,
+    /// How media leaves for viewers.
+    pub egress: EgressMode,
     /// A session whose ICE and DTLS are not up after so many milliseconds is closed.
     pub handshake_timeout_ms: u64,
     /// A connected session of which nothing authentic came for so many milliseconds is closed (RFC 7675). Sending to it has
@@ -38,6 +40,18 @@ pub struct PlaneConfig {
     pub consent_timeout_ms: u64,
     /// The number of sessions per worker whose handshake may run; more are refused.
     pub max_half_open: usize,
+}
+
+/// How media leaves for viewers: by the UDP socket; past it if this node can do that, otherwise by it; or past it, so that
+/// a node that can't does not start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum EgressMode {
+    #[default]
+    Socket,
+    Auto,
+    Raw,
 }
 
 /// The ICE credentials of both sides (RFC 8445 §5.3), when a session is added and at each restart.

@@ -1,6 +1,11 @@
-//! Datagrams on their way out: one buffer, packets of one receiver next to each other so that UDP GSO can take them.
+//! Datagrams on their way out: one buffer, packets of one receiver next to each other so that UDP GSO can take them. Media
+//! may also be written where the kernel sends it from, if the sink has a place for it.
 
 use std::net::{IpAddr, SocketAddr};
+
+mod tally;
+
+pub use tally::{Bulk, Fallback, Tally};
 
 /// The number of a client's TCP connection. A worker gives no number to two that are open.
 pub type Connection = u32;
@@ -52,7 +57,18 @@ pub struct Message {
     pub segments: usize,
     /// Whom a failure is charged to (session slot), `NOBODY` for none.
     pub owner: u32,
+    /// Where it lies, if not in the buffer: then `start` is 0.
+    pub place: Option<Place>,
     closed: bool,
+}
+
+/// A place of a sink's own for one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which of its rings, which frame there, and where the datagrams begin in that.
+    pub ring: u8,
+    pub start: u8,
+    pub frame: u32,
 }
 
 /// The owner of what no session is charged for.
@@ -72,6 +88,30 @@ pub trait Sink: Send {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64;
     /// Whether bursts may be sent as one message.
     fn gso(&self) -> bool;
+
+    /// Whether it has places of its own at all. Otherwise nothing below is called.
+    fn is_raw(&self) -> bool {
+        false
+    }
+    /// The place for the next message; the same one until `take`. It has room for `MAX_SEGMENTS` datagrams.
+    fn place(&mut self, _path: &Path, _owner: u32) -> Result<Place, Fallback> {
+        Err(Fallback::TooMany)
+    }
+    /// What is to be sent from a place of the batch under way.
+    fn room(&mut self, _place: Place) -> &mut [u8] {
+        &mut []
+    }
+    /// The place that was given last holds a message with datagrams of at most `segment` bytes. False: the way to `owner`
+    /// takes none so long, and the place is free again.
+    fn take(&mut self, _place: Place, _owner: u32, _segment: usize) -> bool {
+        false
+    }
+    /// How many of the messages of the last batch went by the socket in the end, although they had a place.
+    fn refused(&self) -> u64 {
+        0
+    }
+    /// What it watches besides has changed.
+    fn heed(&mut self) {}
 }
 
 /// One worker's datagrams on their way out. They are sent when a batch is full, and at `flush`.
@@ -82,10 +122,34 @@ pub struct Egress {
     /// So many go out together next.
     batch: usize,
     sink: Box<dyn Sink>,
+    raw: bool,
+    /// Messages in the buffer so far.
+    begun: u64,
     /// Owners of messages that could not be sent, since last taken.
     pub failed: Vec<u32>,
     pub packets: u64,
     pub bytes: u64,
+    /// Messages of media by the way they went.
+    pub tally: Tally,
+}
+
+/// A packet on its way to another place than it was written in.
+struct Spare {
+    bytes: [u8; MAX_DATAGRAM],
+    len: usize,
+}
+
+impl Spare {
+    fn of(written: &[u8], len: usize) -> Option<Self> {
+        let mut bytes = [0; MAX_DATAGRAM];
+        bytes.get_mut(..len)?.copy_from_slice(written.get(..len)?);
+        Some(Spare { bytes, len })
+    }
+
+    fn write(&self, slot: &mut [u8]) -> Option<usize> {
+        slot.get_mut(..self.len)?.copy_from_slice(&self.bytes[..self.len]);
+        Some(self.len)
+    }
 }
 
 impl Egress {
@@ -95,11 +159,115 @@ impl Egress {
             used: 0,
             messages: Vec::with_capacity(MAX_MESSAGES),
             batch: FIRST_MESSAGES,
+            raw: sink.is_raw(),
+            begun: 0,
             sink,
             failed: Vec::new(),
             packets: 0,
             bytes: 0,
+            tally: Tally::default(),
         }
+    }
+
+    /// A packet of media that many get, as `packet`. It need not go by the socket.
+    #[inline]
+    pub fn bulk(
+        &mut self,
+        path: &Path,
+        owner: u32,
+        bulk: Bulk,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> bool {
+        if !self.raw {
+            let before = self.begun;
+            let sent = self.packet(path, owner, write);
+            self.tally.socket += self.begun - before;
+            return sent;
+        }
+        match bulk {
+            Bulk::MayBeRaw => self.write_in_place(path, owner, write),
+            Bulk::BySocket(why) => self.by_socket(path, owner, why, write),
+        }
+    }
+
+    fn by_socket(
+        &mut self,
+        path: &Path,
+        owner: u32,
+        why: Fallback,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> bool {
+        let before = self.begun;
+        let sent = self.packet(path, owner, write);
+        self.tally.fell_back(why, self.begun - before);
+        sent
+    }
+
+    /// Writes a packet behind the last one of its receiver, or where the next message goes.
+    #[inline]
+    fn write_in_place(&mut self, path: &Path, owner: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let Egress { messages, sink, .. } = self;
+        let last = messages.last_mut().filter(|last| {
+            last.owner == owner && !last.closed && last.segments < MAX_SEGMENTS && last.path == *path && sink.gso()
+        });
+        let Some((last, place)) = last.and_then(|last| last.place.map(|place| (last, place))) else {
+            return self.begin_in_place(path, owner, write);
+        };
+        let Some(slot) = sink.room(place).get_mut(last.len..last.len + MAX_DATAGRAM) else { return false };
+        let Some(len) = write(slot) else { return false };
+        if len <= last.segment {
+            last.len += len;
+            last.segments += 1;
+            last.closed = len < last.segment;
+            self.count(len);
+            return true;
+        }
+        // Longer than the others of its message: it begins another one.
+        let Some(packet) = Spare::of(slot, len) else { return false };
+        self.begin_in_place(path, owner, |slot| packet.write(slot))
+    }
+
+    fn begin_in_place(&mut self, path: &Path, owner: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        if self.messages.len() >= self.batch {
+            self.send();
+            self.messages.clear();
+            self.batch = MAX_MESSAGES;
+        }
+        let place = match self.sink.place(path, owner) {
+            Ok(place) => place,
+            Err(why) => return self.by_socket(path, owner, why, write),
+        };
+        let Some(slot) = self.sink.room(place).get_mut(..MAX_DATAGRAM) else { return false };
+        let Some(len) = write(slot) else { return false };
+        if !self.sink.take(place, owner, len) {
+            let Some(packet) = Spare::of(self.sink.room(place), len) else { return false };
+            return self.by_socket(path, owner, Fallback::TooLong, |slot| packet.write(slot));
+        }
+        let place = Some(place);
+        self.messages.push(Message {
+            path: *path,
+            start: 0,
+            len,
+            segment: len,
+            segments: 1,
+            owner,
+            place,
+            closed: false,
+        });
+        self.tally.raw += 1;
+        self.count(len);
+        true
+    }
+
+    #[inline]
+    fn count(&mut self, len: usize) {
+        self.packets += 1;
+        self.bytes += len as u64;
+    }
+
+    /// What the sink watches besides has changed.
+    pub fn heed(&mut self) {
+        self.sink.heed();
     }
 
     /// Gives `write` a slot of `MAX_DATAGRAM` bytes; it returns the datagram's length, or None to send nothing.
@@ -112,10 +280,10 @@ impl Egress {
         let start = self.used;
         let Some(len) = write(&mut self.buffer[start..start + MAX_DATAGRAM]) else { return false };
         self.used += len;
-        self.packets += 1;
-        self.bytes += len as u64;
+        self.count(len);
         if let Some(last) = self.messages.last_mut() {
             let fits = !last.closed
+                && last.place.is_none()
                 && last.owner == owner
                 && last.segments < MAX_SEGMENTS
                 && len <= last.segment
@@ -133,7 +301,9 @@ impl Egress {
             self.messages.clear();
             self.batch = MAX_MESSAGES;
         }
-        self.messages.push(Message { path: *path, start, len, segment: len, segments: 1, owner, closed: false });
+        let place = None;
+        self.messages.push(Message { path: *path, start, len, segment: len, segments: 1, owner, place, closed: false });
+        self.begun += 1;
         true
     }
 
@@ -157,6 +327,11 @@ impl Egress {
 
     fn send(&mut self) {
         let mut failed = self.sink.send(&self.buffer[..self.used], &self.messages);
+        if self.raw {
+            let refused = self.sink.refused();
+            self.tally.raw -= refused;
+            self.tally.fell_back(Fallback::Refused, refused);
+        }
         while failed != 0 {
             let i = failed.trailing_zeros() as usize;
             failed &= failed - 1;
@@ -166,49 +341,4 @@ impl Egress {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    type Sent = Arc<Mutex<Vec<(usize, usize, usize)>>>;
-
-    struct Record(Sent);
-
-    impl Sink for Record {
-        fn send(&mut self, _: &[u8], messages: &[Message]) -> u64 {
-            self.0.lock().unwrap().extend(messages.iter().map(|m| (m.len, m.segment, m.segments)));
-            0
-        }
-        fn gso(&self) -> bool {
-            true
-        }
-    }
-
-    fn path(port: u16) -> Path {
-        Path { sock: Sock::MediaV4, to: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
-    }
-
-    #[test]
-    fn equal_packets_of_one_receiver_are_one_message_and_a_shorter_one_ends_it() {
-        let sent = Sent::default();
-        let mut e = Egress::new(Box::new(Record(sent.clone())));
-        for len in [100, 100, 40, 100] {
-            e.datagram(&path(1), 0, &vec![0; len]);
-        }
-        e.datagram(&path(2), 1, &[0; 100]);
-        e.flush();
-        assert_eq!(*sent.lock().unwrap(), [(240, 100, 3), (100, 100, 1), (100, 100, 1)]);
-    }
-
-    #[test]
-    fn more_receivers_than_a_batch_holds_are_all_sent() {
-        let sent = Sent::default();
-        let mut e = Egress::new(Box::new(Record(sent.clone())));
-        for port in 0..200 {
-            e.datagram(&path(port), port as u32, &[0; 1500]);
-        }
-        e.flush();
-        assert_eq!(sent.lock().unwrap().len(), 200);
-    }
-}
+mod tests;

@@ -254,6 +254,11 @@ pub struct WorkerStats {
     pub passages: Vec<u64>,
     /// The sum of what they took.
     pub passage_us: u64,
+    /// Messages of media to viewers since the worker began, each of up to 16 packets: past the socket, and by it.
+    pub messages_raw: u64,
+    pub messages_by_socket: u64,
+    /// Why they went by the socket, if that is not the only way.
+    pub fallbacks: BTreeMap<&'static str, u64>,
     /// Everything refused or dropped since the worker began, by reason.
     pub counters: BTreeMap<&'static str, u64>,
 }

@@ -155,6 +155,7 @@ impl Session {
     fn select(&mut self, now_us: u64, path: Path) {
         if self.path.replace(path) != Some(path) {
             self.consent_us = now_us;
+            self.raw_proof.moved();
         }
     }
 
@@ -182,6 +183,7 @@ impl Session {
     /// To be called once a second: asks a silent peer for consent, and stops sending without it. True: it stops now.
     pub fn renew_consent(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> bool {
         self.budget = Budget::of_a_second(self.remb_bps);
+        self.raw_proof.second(now_us, self.totals.packets_sent);
         let Some(path) = self.path.filter(|_| self.is_silent(now_us)) else { return false };
         self.ask(now_us, path, out, owner);
         !self.stalled && now_us >= self.consent_us + STALLED_US && self.stall()

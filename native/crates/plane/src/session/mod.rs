@@ -10,6 +10,8 @@ mod layer_selector;
 mod nack_responder;
 pub mod pacer;
 pub mod paths;
+/// Whether media may go past the socket.
+pub mod raw_proof;
 pub mod recv;
 mod repair_log;
 pub mod rtp_munger;
@@ -35,6 +37,7 @@ use handover::Handed;
 pub use handover::Unfit;
 use lag::Lag;
 use paths::Paths;
+use raw_proof::RawProof;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 use told_clock::TellClock;
@@ -139,6 +142,8 @@ pub struct Session {
     pub remb_us: u64,
     pub media: bool,
     pub totals: Totals,
+    /// Whether media may go past the socket.
+    pub raw_proof: RawProof,
     pub remb_bps: u64,
     /// As last told in `SessionStats`.
     pub told_remb_bps: u64,
@@ -204,6 +209,7 @@ impl Session {
             remb_us: 0,
             media: false,
             totals: Totals::default(),
+            raw_proof: RawProof::default(),
             remb_bps: 0,
             told_remb_bps: 0,
             expected: 0,
@@ -235,6 +241,7 @@ impl Session {
         prefetch(&self.path);
         prefetch(&self.send);
         prefetch(&self.totals);
+        prefetch(&self.raw_proof);
         prefetch(&self.extensions);
     }
 

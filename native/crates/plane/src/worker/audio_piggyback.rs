@@ -4,10 +4,11 @@
 
 use rillcast_crypto::srtp::Sender;
 
+use super::forwarder::Receiver;
 use super::sources::Sources;
 use super::Worker;
 use crate::config::{HeaderExtensions, Kind};
-use crate::egress::{Egress, Path};
+use crate::egress::Egress;
 use crate::packet::PacketRef;
 use crate::session::send::{Moment, Progress, SendTrack};
 use crate::session::Totals;
@@ -107,7 +108,7 @@ impl<'a> Piggyback<'a> {
     pub fn append(
         &mut self,
         tracks: &mut [SendTrack],
-        (path, owner): (&Path, u32),
+        to: Receiver<'_>,
         at: &Moment,
         ids: &HeaderExtensions,
         tx: &mut Sender,
@@ -118,7 +119,7 @@ impl<'a> Piggyback<'a> {
             let (Some(id), None) = (t.source, t.target) else { continue };
             for p in self.waiting(id) {
                 let before = out.bytes;
-                if out.packet(path, owner, |b| t.write(p, 0, at, ids, tx, b)) {
+                if to.send(out, |b| t.write(p, 0, at, ids, tx, b)) {
                     totals.count(Kind::Audio, out.bytes - before);
                     match self.piggybacked.last_mut().filter(|(last, _)| *last == id) {
                         Some((_, n)) => *n += 1,

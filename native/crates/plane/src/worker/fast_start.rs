@@ -113,7 +113,7 @@ impl Worker {
     /// Sends the next cached packets to one track, and notes it if more remain.
     fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Session { send, told, tx, path, extensions, totals, remb_bps, path_bps, .. } = session;
+        let Session { send, told, tx, path, extensions, totals, remb_bps, path_bps, raw_proof, .. } = session;
         let t = &mut send[track];
         let (Progress::Catching { mut next }, Some(source)) =
             (t.progress, t.source.and_then(|id| self.sources.get(id)))
@@ -143,6 +143,7 @@ impl Worker {
             return self.attach(now_us, slot, track, out);
         }
         let moment = Moment::new(now_us, self.shared.wall_ntp(now_us));
+        let bulk = raw_proof.bulk();
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP) {
             if t.pace.is_some_and(|pace| pace.is_spent()) || t.limit.as_ref().is_some_and(|limit| limit.is_spent()) {
@@ -150,7 +151,7 @@ impl Worker {
             }
             last = p.seq + 1;
             let before = out.bytes;
-            if out.packet(path, slot as u32, |b| t.write(p, 0, &moment, extensions, tx, b)) {
+            if out.bulk(path, slot as u32, bulk, |b| t.write(p, 0, &moment, extensions, tx, b)) {
                 totals.count(source.kind, out.bytes - before);
             }
             if let Some(pace) = &mut t.pace {

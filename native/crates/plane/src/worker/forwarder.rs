@@ -9,7 +9,7 @@ use super::sessions::Sessions;
 use super::start_queue::StartQueue;
 use super::Worker;
 use crate::config::Kind;
-use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
+use crate::egress::{Bulk, Egress, Path, MAX_SEGMENTS, NOBODY};
 use crate::mailbox::Mail;
 use crate::packet::{Packet, PacketRef};
 use crate::session::send::{Moment, Progress};
@@ -164,8 +164,9 @@ impl Burst<'_> {
 
     #[inline]
     fn send_to(&mut self, session: &mut Session, slot: usize, track: usize, out: &mut Egress) {
-        let Session { send, tx, path, extensions, totals, .. } = session;
+        let Session { send, tx, path, extensions, totals, raw_proof, .. } = session;
         let (Some(tx), Some(path)) = (tx, path) else { return };
+        let to = Receiver { path, owner: slot as u32, bulk: raw_proof.bulk() };
         let t = &mut send[track];
         let limit = match t.progress {
             Progress::Live => u64::MAX,
@@ -193,7 +194,7 @@ impl Burst<'_> {
             sent += 1;
             let pad = if pads_allowed { self.pads.get(i) } else { 0 };
             let before = out.bytes;
-            if out.packet(path, slot as u32, |b| t.write(p, pad, &self.moment, extensions, tx, b)) {
+            if to.send(out, |b| t.write(p, pad, &self.moment, extensions, tx, b)) {
                 totals.count(t.config.kind, out.bytes - before);
             }
             if let Some(l) = &mut t.limit {
@@ -201,8 +202,23 @@ impl Burst<'_> {
             }
         }
         if let Some(piggyback) = &mut self.piggyback {
-            piggyback.append(send, (path, slot as u32), &self.moment, extensions, tx, totals, out);
+            piggyback.append(send, to, &self.moment, extensions, tx, totals, out);
         }
+    }
+}
+
+/// Where a viewer's packets of a burst go, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Receiver<'a> {
+    path: &'a Path,
+    owner: u32,
+    bulk: Bulk,
+}
+
+impl Receiver<'_> {
+    #[inline]
+    pub(super) fn send(self, out: &mut Egress, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        out.bulk(self.path, self.owner, self.bulk, write)
     }
 }
 

@@ -372,13 +372,16 @@ const MAX_EXPECTED: u32 = 1 << 20;
 
 fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
     let Some(track) = session.send.iter_mut().find(|t| t.config.ssrc == r.ssrc) else { return };
+    let mut new = true;
     if let Some((highest, lost)) = track.heard.replace((r.highest_seq, r.cumulative_lost)) {
         let expected = r.highest_seq.wrapping_sub(highest);
+        new = (1..MAX_EXPECTED).contains(&expected);
         if expected < MAX_EXPECTED {
             session.expected += u64::from(expected);
             session.lost += r.cumulative_lost.saturating_sub(lost).max(0) as u64;
         }
     }
+    session.raw_proof.reported(now_us, new, session.totals.packets_sent);
     session.jitter_ms = f64::from(r.jitter) * 1000.0 / f64::from(track.config.clock_rate);
     if let Some(rtt) = track.round_trip(now_us, r.last_sr, r.delay_last_sr) {
         session.rtt_us = rtt;

@@ -363,7 +363,7 @@ fn nobody_can_say_goodbye_for_a_viewer_that_goes_on() {
 fn sources_are_in_the_figures_until_they_are_removed_also_those_without_a_publisher() {
     let mut b = Bench::new();
     let counted = |b: &mut Bench| {
-        b.worker.report(0, 0);
+        b.worker.report(&b.out);
         b.settle();
         let Some(Event::WorkerStats(stats)) = b.events.last() else { panic!("no figures") };
         (stats.sessions, stats.sources)

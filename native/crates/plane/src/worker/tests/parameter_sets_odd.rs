@@ -182,7 +182,7 @@ fn a_set_that_is_too_long_and_a_flood_of_ids_push_nothing_out_and_are_counted() 
     let first = &payloads(&seen)[0];
     assert_eq!(first[..3 + SPS.len()], both()[..3 + SPS.len()], "the sequence set is there");
     assert_eq!(c.b.worker.counters.0.get("parameter_set_not_kept"), None, "told with the figures");
-    c.b.worker.report(0, 0);
+    c.b.worker.report(&c.b.out);
     assert_eq!(c.b.count("parameter_set_not_kept"), 1 + (1 + 100 + 1 - 64));
 }
 

@@ -88,6 +88,7 @@ impl Bench {
             relay_port: 0,
             pin: false,
             gso: true,
+            egress: Default::default(),
             handshake_timeout_ms: 10_000,
             consent_timeout_ms: 30_000,
             max_half_open: 10,
