@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from rillcast.contracts.status import EVENTS_PATH, LIVE_PATH
+from rillcast.contracts.status import EVENTS_PATH, LIVE_PATH, PREVIEW_PATH
 from services.signaling.rest.adapters.http_routes import RestRoute
 from services.signaling.rest.adapters.tables import TABLES
 from tests.unit.signaling.fake_nodes import LIVE
@@ -49,6 +49,7 @@ FOR_CLIENTS = {
     "/{app}/samples/{page}",
     LIVE_PATH,  # `test_rest_live.py` asks it as everybody
     EVENTS_PATH,  # `test_rest_sessions.py` asks it as everybody
+    PREVIEW_PATH,  # `test_rest_previews.py` asks it as everybody
 }
 """Paths of signaling itself, of the panel's proxy and of the pages, which decide for themselves."""
 LOG = {"log_offset": "-1", "chars": "100"}
