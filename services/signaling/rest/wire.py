@@ -142,7 +142,7 @@ def wire(core: Core, operators: Operators) -> Rest:
     events = event_route(gate, core.tally, core.clients, core.happens.feed)
     feed = live_route(gate, core.tally, core.clients, live)
     pictures = Previews(core.host.directory.placeable, streams.published, BusPreviews(core.host.bus).ask, clock)
-    own = (events, feed, preview_route(gate, pictures))
+    own = (events, feed, preview_route(gate, core.tally, pictures))
     return Rest([ProxyRoute(gate, frame), *own, *routes], services, frame)
 
 

@@ -106,6 +106,15 @@ async def test_what_is_not_live_or_no_stream_at_all_is_not_found(c: Cluster) -> 
     assert transcoder.asked == []
 
 
+async def test_words_of_a_query_that_nobody_reads_are_refused(c: Cluster) -> None:
+    transcoder = await FakeTranscoder(c, "transcoder-1").start()
+    async with c.http() as http:
+        answer = await http.get(PATH, params={"width": "640"})
+    assert answer.status_code == 400
+    assert "query" in answer.json()["message"]
+    assert transcoder.asked == []
+
+
 async def test_another_transcoder_is_asked_when_the_first_one_refuses(c: Cluster) -> None:
     nodes = [await FakeTranscoder(c, f"transcoder-{number}").start() for number in range(5)]
     async with c.http() as http:

@@ -13,20 +13,25 @@ from rillcast.contracts.messages.previews import PICTURE_TYPE
 from rillcast.contracts.status import PREVIEW_PATH
 from services.signaling import metrics
 from services.signaling.core.domain.conditional import has_already
+from services.signaling.core.ports import Tally
 from services.signaling.rest.adapters.event_route import refused
 from services.signaling.rest.adapters.http_gate import Gate
-from services.signaling.rest.domain.refusal import Refused
+from services.signaling.rest.domain.refusal import BadInput, Refused
 from services.signaling.rest.usecases.previews import FRESH_S, Previews
 
 
-def preview_route(gate: Gate, previews: Previews) -> Route:
+def preview_route(gate: Gate, tally: Tally, previews: Previews) -> Route:
     """For who may read the streams of the app, also for those who may only look."""
 
     async def answer(request: Request) -> Response:
         try:
             await gate.operator_of_app(request)
+            if request.query_params:
+                raise BadInput("a picture cannot be asked for in other ways; there is nothing to be said in the query")
             response = await _picture(request, previews)
         except (RillcastError, Refused) as error:
+            if isinstance(error, BadInput):
+                tally.refused_input("previews")
             response = refused(error)
             response.headers["Cache-Control"] = "no-store"
         metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
