@@ -15,6 +15,7 @@ ALL_WELL = "it tells of nodes that are not well, and at the end of the scene all
 ONE_SIGNALING = "signaling instances ask each other about limits, and there is one"
 NO_MOVER = "the publishers of the scene come by WHIP, and such clients cannot move"
 NO_BACKUP = "no stream of the scene has a backup"
+NO_RAW = "no edge of the scene is asked to send past its socket"
 NO_TREE = "both edges are in one zone, so that none feeds the other"
 NO_FLOOD = "it moves when thousands come at once, and the machine has two processors"
 BY_CHANCE = "whether it happens hangs on who is where in that moment, or on a scrape at the right one"
@@ -66,6 +67,8 @@ SILENT: Mapping[str, str] = {
     r"capacity: Time left \[(edges|origins|sockets|transcoders)\]": BY_CHANCE,
     r"(edge|origin|transcoder): Drains \[\{\{node\}\} .*\]": BY_CHANCE,
     r"edge: Associations that were handed over \[.*\]": BY_CHANCE,
+    r"edge: Messages past the socket and by it \[by the socket: .*\]": NO_RAW,
+    r"bus: Traces \[joins dropped\]": BY_CHANCE,
     r"edge: Tries whether a link carries more \[.*\]": BY_CHANCE,
 }
 """By regular expressions of places, each for the whole of it."""
