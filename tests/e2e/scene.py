@@ -186,6 +186,7 @@ async def oddities(running: Cluster) -> None:
 async def emptied(running: Cluster) -> None:
     """An origin and a transcoder that drain."""
     camera = (await running.live("camera")).origin
+    await running.another_is_ready(camera)  # the one that was killed may be starting still
     for node in ("origin-2" if camera == "origin-1" else "origin-1", "transcoder-1"):
         code, said = await drain(running, node, "--deadline", "20")
         assert code in (0, 3), said
