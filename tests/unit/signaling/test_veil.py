@@ -83,6 +83,14 @@ def test_the_host_of_an_address_is_told_from_its_secrets(address: str, origin: s
     assert origin_of(address) == origin
 
 
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_what_a_camera_lets_in_with_is_not_shown(name: str) -> None:
+    camera = msgspec.structs.replace(Broadcast(stream_id="s1"), **{name: WORD})
+    (shown,) = veiled([camera])
+    assert getattr(shown, name) == HIDDEN
+    assert getattr(veiled(Broadcast(stream_id="s1")), name) is None, "where there is none, none is hinted at"
+
+
 def test_an_address_without_anything_else_is_shown() -> None:
     settings = AllSettings(listenerHookURL="https://hooks.example/", webhookPlayAuthUrl="http://a.example:81")
     assert veiled(settings) == settings

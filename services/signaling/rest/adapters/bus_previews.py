@@ -8,7 +8,8 @@ from rillcast.contracts.messages import PreviewAnswer, PreviewRequest
 from rillcast.runtime.ports import Bus
 
 ASK_S = 10.0
-"""Longer than a transcoder waits for a keyframe, with others before it."""
+"""Longer than a transcoder waits for a keyframe, with one before it. Behind a queue that is full of streams which bring
+none it would be more than twice as long, and whoever looks is told that the transcoder does not answer."""
 
 
 class BusPreviews:

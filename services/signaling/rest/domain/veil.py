@@ -20,6 +20,8 @@ from services.signaling.rest.domain.settings_shapes import AllSettings, AntMedia
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 _NOTHING_ELSE = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRET_KEY = re.compile(r"secret|passw|token|credential|api_?key|access_?key|private_?key|auth(?!or)", re.IGNORECASE)
+_OF_CAMERAS = frozenset({"username", "password"})
+"""Fields of a broadcast with which a camera lets in."""
 _ROOMS = (Broadcast, AntMediaSettings, AllSettings)
 """What holds such addresses."""
 
@@ -47,7 +49,12 @@ def _covered(value: Any, key: str) -> Any:
     if isinstance(value, str):
         return _without_credentials(value)
     if isinstance(value, msgspec.Struct):
-        fields = {name: _covered(getattr(value, name), name) for name in value.__struct_fields__}
+        hidden = _OF_CAMERAS if isinstance(value, Broadcast) else frozenset[str]()
+        fields = {
+            name: HIDDEN if name in hidden and one else _covered(one, name)
+            for name in value.__struct_fields__
+            for one in (getattr(value, name),)
+        }
         return msgspec.structs.replace(value, **fields)
     if isinstance(value, dict):
         return {
