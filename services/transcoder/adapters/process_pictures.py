@@ -116,7 +116,7 @@ class ProcessPictures:
             self._resting = None
 
     def _gone(self) -> None:
-        """It ends by itself when its input does."""
+        """Nobody has asked for long. It is killed, since one that is stopped would not see that its input ends."""
         process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        if process is not None and process.returncode is None:
+            process.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator
 
@@ -156,14 +157,17 @@ async def test_one_who_leaves_does_not_take_the_answer_of_the_next_one(pictures:
     assert (made.width, made.height) == (160, 90)
 
 
-async def test_it_ends_when_nobody_asks_any_more() -> None:
-    pictures = ProcessPictures(idle_s=0.1)
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_it_ends_when_nobody_asks_any_more(is_stopped: bool) -> None:
+    pictures = ProcessPictures(idle_s=0.5)
     seen(await pictures.make("VP8", keyframe("VP8")))
     process = pictures._process
+    assert process is not None
+    if is_stopped:
+        process.send_signal(signal.SIGSTOP)
     await eventually(lambda: pictures.process is None, DEADLINE_S, "that nobody holds it any more")
-    if process is not None:
-        async with within(DEADLINE_S, "the end of the process"):
-            assert await process.wait() == 0
+    async with within(DEADLINE_S, "the end of the process"):
+        assert await process.wait() == -signal.SIGKILL
     seen(await pictures.make("VP8", keyframe("VP8")))
     await pictures.close()
 
